@@ -1,0 +1,115 @@
+"""
+A dataset version: immutable, by digest, split into training and hold-out examples.
+
+The counts here are all that leaves the intake; a row's text never does.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from intramural.domain.value import Digest, Instant, Name, Value
+
+
+class ExampleKind(StrEnum):
+    """What one example is, after normalisation."""
+
+    CHAT = "chat"
+    """`{"messages": [...]}`; the assistant's turns are trained on."""
+    PREFERENCE = "preference"
+    """`{"input": [...], "preferred": [...], "non_preferred": [...]}`, each a list of messages."""
+
+
+class Classification(StrEnum):
+    """How far the data may travel."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+
+class Split(Value):
+    """How examples were parted into training and hold-out."""
+
+    holdout_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    group_by: str | None = None
+    """A field of the source rows; rows that share its value stay on one side."""
+    given_holdout: bool = False
+    """The hold-out came from a file of its own."""
+
+
+class Fault(Value):
+    """One row that was not taken, by place and reason; never its text."""
+
+    line: int
+    """1-based line of the file; for Parquet the 1-based row."""
+    field: str | None = None
+    reason: str
+
+
+class TokenStatistics(Value):
+    """Lengths of the training examples in tokens of one base model."""
+
+    model: Name
+    examples: int
+    total: int
+    answer_total: int
+    """Tokens that carry loss."""
+    mean: float
+    p50: float
+    p95: float
+    longest: int
+    histogram_edges: tuple[int, ...]
+    """Upper edges, inclusive; one count each."""
+    histogram: tuple[int, ...]
+
+
+class DatasetVersion(Value):
+    """One immutable version of a data set."""
+
+    name: Name
+    version: int
+    """Counts from 1 within the name."""
+    digest: Digest
+    """Of the manifest that names the two files below."""
+    kind: ExampleKind
+    classification: Classification
+    source_format: str
+    train_digest: Digest
+    holdout_digest: Digest
+    train_examples: int
+    holdout_examples: int
+    size_bytes: int
+    rows_read: int
+    fault_count: int
+    faults: tuple[Fault, ...] = ()
+    """The first hundred."""
+    duplicates: int
+    """Training examples that equal an earlier training example."""
+    holdout_overlap: int
+    """Hold-out examples that equal a training example."""
+    unused_fields: tuple[str, ...] = ()
+    split: Split
+    tokens: tuple[TokenStatistics, ...] = ()
+    added_at: Instant
+
+    @property
+    def label(self) -> str:
+        """`name@version`, what a person types."""
+        return f"{self.name}@{self.version}"
+
+
+class DatasetDifference(Value):
+    """What changed between two versions, by count of distinct examples."""
+
+    left: str
+    right: str
+    only_left: int
+    only_right: int
+    shared: int
+    moved: int
+    """Examples that changed sides between training and hold-out."""

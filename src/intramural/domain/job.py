@@ -1,0 +1,193 @@
+"""
+A job and the only ways it may change.
+
+A job is one piece of work a member asked for; a run is one attempt at it. This
+module holds every state and every arrow. Nothing else assigns a state.
+
+    QUEUED ──started──► RUNNING ──ended──► SUCCEEDED │ FAILED │ CANCELLED │ PAUSED
+      ▲                    │                                              │
+      └── lost, tried again┘◄────────────── resumed ──────────────────────┘
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from intramural.domain.cause import Cause, Failure, is_lost
+from intramural.domain.spec import JobSpec
+from intramural.domain.value import Digest, Instant, JobId, ProjectId, RunId, Value
+from intramural.errors import Conflict, StaleFence
+
+MAX_FAILURES = 3
+"""Lost attempts in a row, without a new checkpoint between them, before a job fails."""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing happens any more unless a person asks."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
+
+
+class Wish(StrEnum):
+    """What a person wants of a job that is queued or running."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """It was asked to stop, wrote a checkpoint and left."""
+
+
+class Lease(Value):
+    """The right of one scheduler to act on a run until *expires_at*."""
+
+    holder: str
+    fence: int
+    """Proves the right; a write with an older fence is refused."""
+    expires_at: Instant
+
+    def check(self, fence: int) -> None:
+        """Raise `StaleFence` unless *fence* is this lease's own."""
+        if fence != self.fence:
+            raise StaleFence(f"Another scheduler took the run over (fence {self.fence}, not {fence}).", hint="Nothing to do.")
+
+
+class Run(Value):
+    """One attempt at a job."""
+
+    id: RunId
+    job_id: JobId
+    attempt: int
+    """Counts from 1."""
+    lease: Lease
+    accept_drift: bool = False
+    started_at: Instant
+    ended_at: Instant | None = None
+    outcome: Outcome | None = None
+    failure: Failure | None = None
+    checkpoint_step: int = 0
+    """The newest checkpoint this attempt wrote, or began from; 0 for none."""
+
+    def renewed(self, *, holder: str, now: datetime, seconds: float) -> Self:
+        """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when another holds it."""
+        if self.lease.holder == holder:
+            fence = self.lease.fence
+        elif self.lease.expires_at <= now:
+            fence = self.lease.fence + 1
+        else:
+            raise StaleFence(f"{self.lease.holder} holds this run until {self.lease.expires_at:%H:%M:%S}.", hint="Let it work.")
+        lease = Lease(holder=holder, fence=fence, expires_at=now + timedelta(seconds=seconds))
+        return self.model_copy(update={"lease": lease})
+
+    def ended(self, outcome: Outcome, failure: Failure | None, *, fence: int, now: datetime) -> Self:
+        """Close the attempt, once."""
+        self.lease.check(fence)
+        if self.ended_at is not None:
+            raise Conflict(f"Run {self.id} ended already.")
+        return self.model_copy(update={"outcome": outcome, "failure": failure, "ended_at": now})
+
+
+class Job(Value):
+    """A piece of work: its frozen spec, the digests it was accepted with, and where it stands."""
+
+    id: JobId
+    project: ProjectId
+    spec: JobSpec
+    spec_digest: Digest
+    base_digest: Digest
+    dataset_label: str
+    dataset_digest: Digest
+    submitted_by: str
+    submitted_at: Instant
+    state: JobState = JobState.QUEUED
+    wish: Wish = Wish.RUN
+    attempts: int = 0
+    failures: int = 0
+    """Lost attempts in a row since the last progress."""
+    checkpoint_step: int = 0
+    accept_drift: bool = False
+    """The next attempt may continue in a changed environment."""
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    failure: Failure | None = None
+
+    def started(self, *, now: datetime) -> Self:
+        """Begin an attempt."""
+        self._expect(JobState.QUEUED, act="start")
+        return self._with(
+            state=JobState.RUNNING, attempts=self.attempts + 1, started_at=self.started_at or now, ended_at=None, failure=None
+        )
+
+    def ended(self, outcome: Outcome, *, now: datetime, failure: Failure | None = None, checkpoint_step: int = 0) -> Self:
+        """Draw the consequence of an attempt's end: a final state, a pause, or the queue again."""
+        self._expect(JobState.RUNNING, act="end")
+        progressed = checkpoint_step > self.checkpoint_step
+        step = max(checkpoint_step, self.checkpoint_step)
+        if outcome is Outcome.SUCCEEDED:
+            return self._with(state=JobState.SUCCEEDED, ended_at=now, failures=0, failure=None, checkpoint_step=step, accept_drift=False)
+        if self.wish is Wish.CANCEL:
+            failure = Failure(cause=Cause.CANCELLED, evidence="cancelled on request")
+            return self._with(state=JobState.CANCELLED, ended_at=now, failure=failure, checkpoint_step=step)
+        if outcome is Outcome.STOPPED and self.wish is Wish.PAUSE:
+            return self._with(state=JobState.PAUSED, checkpoint_step=step, failures=0)
+        if outcome is Outcome.STOPPED:
+            return self._with(state=JobState.QUEUED, checkpoint_step=step)
+        failure = failure or Failure(cause=Cause.UNKNOWN, evidence="no cause was recorded")
+        failures = 1 if progressed else self.failures + 1
+        if is_lost(failure.cause) and self.wish is Wish.PAUSE:
+            return self._with(state=JobState.PAUSED, checkpoint_step=step, failures=failures, failure=failure)
+        if is_lost(failure.cause) and failures < MAX_FAILURES:
+            return self._with(state=JobState.QUEUED, checkpoint_step=step, failures=failures, failure=failure)
+        return self._with(state=JobState.FAILED, ended_at=now, checkpoint_step=step, failures=failures, failure=failure)
+
+    def cancelled(self, *, now: datetime) -> Self:
+        """Ask for the end; a job that is not running ends at once."""
+        if self.state.is_final:
+            raise Conflict(f"Job {self.spec.name} is {self.state} already.", state=self.state.value)
+        if self.state is JobState.RUNNING:
+            return self._with(wish=Wish.CANCEL)
+        failure = Failure(cause=Cause.CANCELLED, evidence="cancelled on request")
+        return self._with(state=JobState.CANCELLED, wish=Wish.CANCEL, ended_at=now, failure=failure)
+
+    def paused(self) -> Self:
+        """Ask for a checkpoint and a rest; a queued job rests at once."""
+        if self.state not in {JobState.QUEUED, JobState.RUNNING}:
+            raise Conflict(f"Job {self.spec.name} is {self.state}; only a queued or running job can be paused.", state=self.state.value)
+        state = JobState.PAUSED if self.state is JobState.QUEUED else self.state
+        return self._with(wish=Wish.PAUSE, state=state)
+
+    def resumed(self, *, accept_drift: bool = False) -> Self:
+        """Queue it again, from its newest verified checkpoint."""
+        if self.state not in {JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}:
+            raise Conflict(
+                f"Job {self.spec.name} is {self.state}; only a paused, failed or cancelled job can be resumed.", state=self.state.value
+            )
+        return self._with(
+            state=JobState.QUEUED, wish=Wish.RUN, failures=0, ended_at=None, failure=None, accept_drift=accept_drift
+        )
+
+    def _expect(self, state: JobState, *, act: str) -> None:
+        if self.state is not state:
+            raise Conflict(f"Cannot {act} job {self.spec.name}: it is {self.state}, not {state}.", state=self.state.value)
+
+    def _with(self, **changes: object) -> Self:
+        return self.model_copy(update=changes)

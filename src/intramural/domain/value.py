@@ -1,0 +1,45 @@
+"""
+The base of every value: frozen, strict about unknown fields, equal by content.
+
+Also the few scalar types that values share. Digests are written `sha256:<64 hex>`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, NewType
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,127}$")]
+"""What people call a model, a data set or a job: lower case, digits, `.`, `_`, `-`, `/`."""
+
+Instant = AwareDatetime
+
+ProjectId = NewType("ProjectId", str)
+JobId = NewType("JobId", str)
+RunId = NewType("RunId", str)
+ArtifactId = NewType("ArtifactId", str)
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", protected_namespaces=())
+
+    def document(self) -> dict[str, Any]:
+        """Return the value as plain JSON types."""
+        return self.model_dump(mode="json")
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """Return the digest of *content*."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def digest_of(document: Any) -> str:
+    """Return the digest of a JSON document in canonical form (sorted keys, no spaces, UTF-8)."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return digest_of_bytes(text.encode())

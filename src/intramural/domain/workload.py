@@ -1,0 +1,187 @@
+"""
+The contract between the control plane and a workload, so that any trainer can stand behind it.
+
+A workload is one process on one run directory:
+
+    RUN/spec.json       what to do (`WorkloadSpec`), written before the start
+    RUN/inputs/         what it reads: model/, train.jsonl, holdout.jsonl, checkpoints/ of earlier attempts
+    RUN/events.jsonl    what it tells, one `Event` a line, appended and flushed
+    RUN/log             its standard output and error
+    RUN/checkpoints/    resumable states, `step-00000042/`, each whole or absent
+    RUN/outputs/        what it leaves: adapter/, merged/, evaluation.json
+
+Signals: SIGUSR1 asks for a checkpoint now; SIGTERM asks for a checkpoint and the end
+(outcome `stopped`). Exit codes: 0 succeeded, 1 failed, 3 stopped. The last event is
+the outcome; a process that is gone without one was killed. No event, log line or file
+name holds text of a data set.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from intramural.domain.cause import Failure
+from intramural.domain.dataset import ExampleKind
+from intramural.domain.evaluation import Evaluation
+from intramural.domain.job import Outcome
+from intramural.domain.spec import JobSpec
+from intramural.domain.value import Digest, RunId, Value
+
+SPEC_FILE = "spec.json"
+EVENTS_FILE = "events.jsonl"
+LOG_FILE = "log"
+EXIT_FILE = "exit.json"
+INPUTS = "inputs"
+CHECKPOINTS = "checkpoints"
+OUTPUTS = "outputs"
+
+EXIT_CODES: dict[Outcome, int] = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.STOPPED: 3}
+
+
+class WorkloadSpec(Value):
+    """What a run directory asks of its workload."""
+
+    run_id: RunId
+    attempt: int
+    job: JobSpec
+    example_kind: ExampleKind
+    base_digest: Digest
+    dataset_digest: Digest
+    environment: dict[str, str] = {}
+    """Versions the control plane froze with the job; compared at resume."""
+    accept_drift: bool = False
+    submitted_at: float
+    """Seconds since the epoch, to measure the start latency."""
+
+
+class _Event(Value):
+    at: float
+    """Seconds since the epoch."""
+
+
+class PhaseEvent(_Event):
+    """A new stretch of work began."""
+
+    type: Literal["phase"] = "phase"
+    phase: Literal["load", "evaluate_before", "train", "evaluate_after", "write", "done"]
+
+
+class ResolvedEvent(_Event):
+    """What `auto` became and where it runs; frozen into the report."""
+
+    type: Literal["resolved"] = "resolved"
+    settings: dict[str, Any]
+    environment: dict[str, str]
+    total_steps: int
+    total_tokens: int
+
+
+class ProgressEvent(_Event):
+    """How far the present phase is."""
+
+    type: Literal["progress"] = "progress"
+    phase: str
+    done: int
+    total: int
+
+
+class FirstPassEvent(_Event):
+    """The first forward pass is about to run; ends the start latency."""
+
+    type: Literal["first_pass"] = "first_pass"
+    seconds_since_submit: float
+
+
+class StepEvent(_Event):
+    """One optimizer step."""
+
+    type: Literal["step"] = "step"
+    step: int
+    total_steps: int
+    loss: float
+    """Mean cross-entropy per answer token, in nats."""
+    grad_norm: float
+    learning_rate: float
+    tokens: int
+    """Real tokens in this step; nothing is padded."""
+    seconds: float
+    batch_digest: str
+    """Of the ids of the step's examples, in order; equal batches have equal digests."""
+    memory_bytes: int
+    """Peak resident set so far."""
+
+
+class CheckpointEvent(_Event):
+    """A checkpoint is whole on disk."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    step: int
+    size_bytes: int
+    blocked_seconds: float
+    """How long the training thread waited."""
+    write_seconds: float
+
+
+class ResumeEvent(_Event):
+    """Training continues from a checkpoint."""
+
+    type: Literal["resume"] = "resume"
+    step: int
+    skipped: tuple[str, ...] = ()
+    """Newer checkpoints that did not verify, each with its reason."""
+    drift: tuple[str, ...] = ()
+    """Differences that were accepted."""
+
+
+class EvaluationEvent(_Event):
+    """A measurement on the hold-out is complete."""
+
+    type: Literal["evaluation"] = "evaluation"
+    when: Literal["before", "after"]
+    evaluation: Evaluation
+
+
+class BaselineEvent(_Event):
+    """A simple baseline on the same hold-out."""
+
+    type: Literal["baseline"] = "baseline"
+    evaluation: Evaluation
+
+
+class NoticeEvent(_Event):
+    """Something a person should know; written by us, no content."""
+
+    type: Literal["notice"] = "notice"
+    message: str
+
+
+class OutcomeEvent(_Event):
+    """The last event."""
+
+    type: Literal["outcome"] = "outcome"
+    outcome: Outcome
+    failure: Failure | None = None
+    tokens_per_second: float | None = None
+    """Real tokens of this attempt's training steps over their time."""
+    peak_memory_bytes: int | None = None
+
+
+Event = Annotated[
+    PhaseEvent
+    | ResolvedEvent
+    | ProgressEvent
+    | FirstPassEvent
+    | StepEvent
+    | CheckpointEvent
+    | ResumeEvent
+    | EvaluationEvent
+    | BaselineEvent
+    | NoticeEvent
+    | OutcomeEvent,
+    Field(discriminator="type"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+"""Reads and writes one event: `EVENT.validate_json(line)`, `EVENT.dump_json(event)`."""
