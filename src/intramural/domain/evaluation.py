@@ -19,6 +19,16 @@ class Score(Value):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
+class Difference(Value):
+    """The mean of `after - before` over the samples both scored, with its paired bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+    samples: int
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
 class Evaluation(Value):
     """The figures of one system on one hold-out."""
 
@@ -30,5 +40,7 @@ class Evaluation(Value):
     perplexity: float | None = None
     scores: dict[str, Score] = {}
     """`exact_match`, `valid_json`, `field_accuracy`, and `field_accuracy.NAME` per top-level field."""
+    changes: dict[str, Difference] = {}
+    """Paired differences to `base` on the same samples, by the name of the score."""
     seconds: float = 0.0
     generated_tokens: int = 0

@@ -1,1 +1,1 @@
-"""."""
+"""Suites, scorers, statistics, baselines and comparison: figures from answers, however these were made."""
