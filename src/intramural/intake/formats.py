@@ -1,0 +1,225 @@
+"""
+The formats of rows, how one is recognised, and how its rows become examples.
+
+| name | fields | example |
+|---|---|---|
+| `chat` | `messages` | OpenAI's chat format |
+| `prompt-completion` | `prompt`, `completion`, `system`? | one user turn, one answer |
+| `alpaca` | `instruction`, `output`, `input`?, `system`?, `history`? | Stanford Alpaca; the input follows on a new line |
+| `sharegpt` | `conversations`, `system`? | turns of `from` and `value` |
+| `preference` | `input`, `preferred_output`, `non_preferred_output` | OpenAI's preference format |
+| `preference` | `chosen`, `rejected`, `prompt`? or `conversations`? | texts, turns, or whole conversations |
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from intramural.domain.dataset import ExampleKind
+from intramural.errors import InvalidInput
+from intramural.intake.messages import (
+    MalformedRow,
+    Turn,
+    chat_example,
+    optional_text,
+    preference_example,
+    text_of,
+    turns_of,
+)
+
+Fields = Mapping[str, Any]
+Convert = Callable[[Fields, set[str]], dict[str, Any]]
+"""Takes a row and a set to note unused fields of its turns in; raises `MalformedRow`."""
+
+DETECTION_ROWS = 100
+
+
+class Format(NamedTuple):
+    """One format of rows."""
+
+    name: str
+    kind: ExampleKind
+    fields: frozenset[str]
+    """What it takes from a row."""
+    required: tuple[frozenset[str], ...]
+    """A row that has all fields of one of these is in this format."""
+    convert: Convert
+
+    def fits(self, names: Iterable[str]) -> bool:
+        """Tell whether a row with the fields *names* is in this format."""
+        return any(each <= set(names) for each in self.required)
+
+
+def _chat(row: Fields, unused: set[str]) -> dict[str, Any]:
+    value = row.get("messages")
+    if type(value) is str:
+        value = _parsed(value, "messages")
+    return chat_example(turns_of(value, "messages", unused), "messages")
+
+
+def _parsed(text: str, field: str) -> Any:
+    """Read turns that a CSV cell holds as JSON."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise MalformedRow(field, "not a list, and not a list written as JSON") from None
+
+
+def _opening(row: Fields) -> list[Turn]:
+    system = optional_text(row, "system")
+    return [{"role": "system", "content": system}] if system else []
+
+
+def _prompt_completion(row: Fields, unused: set[str]) -> dict[str, Any]:
+    turns = _opening(row)
+    turns.append({"role": "user", "content": text_of(row, "prompt")})
+    turns.append({"role": "assistant", "content": text_of(row, "completion")})
+    return chat_example(turns, "completion")
+
+
+def _alpaca(row: Fields, unused: set[str]) -> dict[str, Any]:
+    turns = _opening(row)
+    for place, pair in enumerate(row.get("history") or ()):
+        if not (type(pair) is list and len(pair) == 2 and all(type(each) is str and each.strip() for each in pair)):
+            raise MalformedRow(f"history[{place}]", "not a pair of texts")
+        turns.append({"role": "user", "content": pair[0]})
+        turns.append({"role": "assistant", "content": pair[1]})
+    instruction, given = text_of(row, "instruction"), optional_text(row, "input")
+    turns.append({"role": "user", "content": f"{instruction}\n{given}" if given else instruction})
+    turns.append({"role": "assistant", "content": text_of(row, "output")})
+    return chat_example(turns, "output")
+
+
+def _sharegpt(row: Fields, unused: set[str]) -> dict[str, Any]:
+    turns = turns_of(row.get("conversations"), "conversations", unused, sharegpt=True)
+    return chat_example(_opening(row) + turns, "conversations")
+
+
+def _preference(row: Fields, unused: set[str]) -> dict[str, Any]:
+    if "preferred_output" in row:
+        given = row.get("input")
+        if type(given) is not dict:
+            raise MalformedRow("input", "missing" if given is None else "not an object")
+        prompt = turns_of(given.get("messages"), "input.messages", unused)
+        preferred = turns_of(row["preferred_output"], "preferred_output", unused)
+        other = turns_of(row.get("non_preferred_output"), "non_preferred_output", unused)
+        return preference_example(prompt, preferred, other, "input.messages")
+    preferred, other = _answer(row, "chosen", unused), _answer(row, "rejected", unused)
+    prompt, field = _prompt(row, unused)
+    if preferred[0]["role"] in {"system", "user"}:
+        shared = _shared_turns(preferred, other)
+        prompt, preferred, other = preferred[:shared], preferred[shared:], other[shared:]
+    if not prompt:
+        raise MalformedRow("prompt", "missing, and the chosen and the rejected answer do not begin with the same turns")
+    return preference_example(_opening(row) + prompt, preferred, other, field)
+
+
+def _prompt(row: Fields, unused: set[str]) -> tuple[list[Turn], str]:
+    """Return the turns before the answers and the field they came from."""
+    if row.get("conversations") is not None:
+        return turns_of(row["conversations"], "conversations", unused, sharegpt=True), "conversations"
+    prompt = row.get("prompt")
+    if prompt is None:
+        return [], "chosen"
+    if type(prompt) is list:
+        return turns_of(prompt, "prompt", unused, sharegpt=True), "prompt"
+    return [{"role": "user", "content": text_of(row, "prompt")}], "prompt"
+
+
+_TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
+
+
+def _answer(row: Fields, name: str, unused: set[str]) -> list[Turn]:
+    """Return the turns of one answer: a text, one turn, turns, or an HH-RLHF transcript."""
+    value = row.get(name)
+    if type(value) is dict:
+        value = [value]
+    if type(value) is list:
+        return turns_of(value, name, unused, sharegpt=True)
+    text = text_of(row, name)
+    if not text.startswith("\n\nHuman:"):
+        return [{"role": "assistant", "content": text}]
+    parts = _TRANSCRIPT.split(text)[1:]
+    turns = [
+        {"role": "user" if speaker == "Human" else "assistant", "content": said.strip()}
+        for speaker, said in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    return turns_of(turns, name, unused)
+
+
+def _shared_turns(left: list[Turn], right: list[Turn]) -> int:
+    """Count the turns with which both conversations begin; the last turn of each is its answer."""
+    most = min(len(left), len(right)) - 1
+    for place in range(most):
+        if left[place] != right[place]:
+            return place
+    return most
+
+
+def _format(name: str, kind: ExampleKind, convert: Convert, required: tuple[str, ...], optional: str = "") -> Format:
+    needs = tuple(frozenset(each.split()) for each in required)
+    return Format(name, kind, frozenset[str]().union(*needs) | frozenset(optional.split()), needs, convert)
+
+
+FORMATS: dict[str, Format] = {
+    each.name: each
+    for each in (
+        _format("chat", ExampleKind.CHAT, _chat, ("messages",)),
+        _format("prompt-completion", ExampleKind.CHAT, _prompt_completion, ("prompt completion",), "system"),
+        _format("alpaca", ExampleKind.CHAT, _alpaca, ("instruction output",), "input system history"),
+        _format("sharegpt", ExampleKind.CHAT, _sharegpt, ("conversations",), "system"),
+        _format(
+            "preference",
+            ExampleKind.PREFERENCE,
+            _preference,
+            ("input preferred_output non_preferred_output", "chosen rejected"),
+            "prompt conversations system",
+        ),
+    )
+}
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,39}")
+_MOST_NAMES = 40
+
+
+def shown_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those *names* that are plainly names of fields, sorted; a field may be called by somebody's text."""
+    ordered = sorted(map(str, names))
+    plain = [name for name in ordered if _PLAIN_NAME.fullmatch(name)][:_MOST_NAMES]
+    hidden = len(ordered) - len(plain)
+    return (*plain, *([f"({hidden} not shown)"] if hidden else []))
+
+
+def detect(rows: Iterable[Fields], name: str) -> Format:
+    """Return the format of the first rows of the file *name*; raise `InvalidInput` when there is none, or no one."""
+    seen: Counter[str] = Counter()
+    fields: set[str] = set()
+    for row in rows:
+        fields.update(row)
+        fits = [each.name for each in FORMATS.values() if each.fits(row)]
+        if "preference" in fits and "sharegpt" in fits:
+            fits.remove("sharegpt")
+        if len(fits) > 1:
+            raise InvalidInput(
+                f"{name}: a row can be read as {' or as '.join(fits)}; its fields are {', '.join(shown_names(row))}.",
+                hint="Name the one you mean with --format.",
+            )
+        seen.update(fits)
+    if not seen:
+        raise InvalidInput(
+            f"{name}: no known format; the fields are {', '.join(shown_names(fields)) or 'none'}.",
+            hint="Name the fields, for example --map prompt=question --map completion=answer.",
+            known=sorted(FORMATS),
+        )
+    (first, count), *others = seen.most_common()
+    if others and others[0][1] == count:
+        raise InvalidInput(
+            f"{name}: as many rows are {first} as {others[0][0]} ({count} each of the first {DETECTION_ROWS}).",
+            hint="Name the one you mean with --format, or split the file.",
+        )
+    return FORMATS[first]

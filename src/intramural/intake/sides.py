@@ -1,0 +1,124 @@
+"""
+The two sides of a data set, training and hold-out, written as the rows arrive.
+
+The side of a row follows from a hash: of the example, or of the value that groups it.
+The first 64 bits of the SHA-256, read as a fraction, lie below the hold-out share or not.
+So a row keeps its side whatever the order and the company it comes in, and equal rows
+share a side. Only where a side would stay empty does the company count: then the rows
+of the smallest (for the hold-out) or the largest hash change sides.
+
+Examples are told apart by 64 bits of their SHA-256: among ten million distinct ones the
+chance that any two are taken for equal is about 3 in a million (n² / 2⁶⁵).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from pathlib import Path
+from typing import IO
+
+from intramural.errors import InvalidInput
+from intramural.intake.stored import HOLDOUT_FILE, TRAIN_FILE
+
+_SPAN = 1 << 64
+_CHUNK = 1 << 20
+
+
+def hash_of(content: bytes) -> int:
+    """Return the first 64 bits of the SHA-256 of *content*."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8])
+
+
+class _Side:
+    """One file and the hashes of what it holds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: IO[bytes] = path.open("wb", buffering=1 << 20)
+        path.chmod(0o600)
+        self.hashes = array("Q")
+        """Of the examples, in the file's order until they are sorted for counting."""
+        self.keys = array("Q")
+        """What decided the side, where that is not the example's own hash."""
+
+    def write(self, line: bytes, own: int, key: int | None) -> None:
+        self.file.write(line)
+        self.file.write(b"\n")
+        self.hashes.append(own)
+        if key is not None:
+            self.keys.append(key)
+
+
+class Sides:
+    """Writes `train.jsonl` and `holdout.jsonl` in *work*, and counts what they share."""
+
+    def __init__(self, work: Path, share: float) -> None:
+        self._below = int(share * _SPAN)
+        self.train = _Side(work / TRAIN_FILE)
+        self.holdout = _Side(work / HOLDOUT_FILE)
+
+    def add(self, line: bytes, group: bytes | None = None) -> None:
+        """Write the example *line* to the side that its hash, or the hash of its *group*, says."""
+        own = hash_of(line)
+        key = own if group is None else hash_of(group)
+        side = self.holdout if key < self._below else self.train
+        side.write(line, own, None if group is None else key)
+
+    def add_holdout(self, line: bytes) -> None:
+        """Write the example *line* to the hold-out, whatever its hash says."""
+        self.holdout.write(line, hash_of(line), None)
+
+    def settle(self) -> None:
+        """Give an empty side its share and close the files; raise `InvalidInput` where there is nothing to part."""
+        self.close()
+        train, holdout = self.train, self.holdout
+        if not self._below or (train.hashes and holdout.hashes):
+            return
+        full, empty, choose = (train, holdout, min) if train.hashes else (holdout, train, max)
+        keys = full.keys or full.hashes
+        chosen = choose(keys)
+        if all(key == chosen for key in keys):
+            raise InvalidInput(
+                "All rows are equal, or of one group: nothing can be held out.",
+                hint="Give a hold-out of its own with --holdout FILE, or --holdout-share 0.",
+            )
+        _move(full, empty, chosen)
+
+    def close(self) -> None:
+        """Close the files; once is enough, twice does no harm."""
+        self.train.file.close()
+        self.holdout.file.close()
+
+    def duplicates_and_overlap(self) -> tuple[int, int]:
+        """Count training examples that equal an earlier one, and hold-out examples that equal a training example."""
+        import numpy as np  # noqa: PLC0415  the control plane starts without it
+
+        train = np.frombuffer(self.train.hashes, dtype=np.uint64)
+        train.sort()
+        duplicates = sum(
+            int((train[at + 1 : at + 1 + _CHUNK] == train[at : at + _CHUNK][: train.size - at - 1]).sum())
+            for at in range(0, train.size, _CHUNK)
+        )
+        holdout = np.frombuffer(self.holdout.hashes, dtype=np.uint64)
+        if not train.size:
+            return 0, 0
+        overlap = 0
+        for start in range(0, holdout.size, _CHUNK):
+            wanted = holdout[start : start + _CHUNK]
+            places = np.minimum(np.searchsorted(train, wanted), train.size - 1)
+            overlap += int((train[places] == wanted).sum())
+        return duplicates, overlap
+
+
+def _move(full: _Side, empty: _Side, chosen: int) -> None:
+    """Move the rows of the key *chosen* from the one side to the other, keeping their order."""
+    kept = full.path.with_suffix(".kept")
+    keys, hashes = full.keys or full.hashes, full.hashes
+    full.hashes, full.keys = array("Q"), array("Q")
+    with full.path.open("rb") as rows, kept.open("wb") as staying, empty.path.open("wb") as moving:
+        kept.chmod(0o600)
+        for line, own, key in zip(rows, hashes, keys, strict=True):
+            (moving if key == chosen else staying).write(line)
+            (empty if key == chosen else full).hashes.append(own)
+    kept.replace(full.path)
