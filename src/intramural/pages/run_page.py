@@ -87,7 +87,7 @@ def _parts(report: JobReport) -> dict[str, Any]:
         "facts": story.facts(report),
         "settings": story.flattened(report.settings),
         "spec": yaml.safe_dump(report.spec.document(), sort_keys=False, allow_unicode=True),
-        "phases": [(story.PHASES.get(name, name), seconds) for name, seconds in report.phase_seconds.items() if name != "done"],
+        "phases": [(words.PHASES.get(name, name), seconds) for name, seconds in report.phase_seconds.items() if name != "done"],
         "adapter": next((each for each in report.artifacts if each.kind == "adapter"), None),
     }
 
@@ -139,7 +139,7 @@ def _score_chart(report: JobReport) -> Markup:
 
 def _phase_chart(report: JobReport) -> Markup:
     parts = [
-        Part(story.PHASES.get(name, name), seconds, words.duration(seconds))
+        Part(words.PHASES.get(name, name), seconds, words.duration(seconds))
         for name, seconds in report.phase_seconds.items()
         if name != "done"
     ]

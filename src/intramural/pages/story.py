@@ -25,16 +25,7 @@ from intramural.domain.verdict import (
     sentence_case,
     system_label,
 )
-from intramural.pages.words import UNKNOWN, count, decimal, duration, rate, size
-
-PHASES = {
-    "load": "loading the model",
-    "evaluate_before": "evaluating the base",
-    "train": "training",
-    "evaluate_after": "evaluating the tuned model",
-    "write": "writing the artifacts",
-    "done": "done",
-}
+from intramural.pages.words import PHASES, UNKNOWN, count, decimal, duration, rate, size
 
 
 @dataclass(frozen=True)
@@ -240,7 +231,9 @@ def _so_far(report: JobReport) -> str:
         again = f" Attempt {len(report.attempts) + 1} continues from the newest checkpoint." if report.attempts else ""
         return f"{subject}, submitted {moment(report.submitted_at)}.{again}"
     done = f"{count(report.step)} of {count(report.total_steps)} steps" if report.total_steps else "no step yet"
-    return f"{subject}: {done}, {count(len(report.checkpoints))} checkpoints written."
+    written = len(report.checkpoints)
+    kept = f"{count(written)} checkpoint{'s' if written > 1 else ''} written" if written else "no checkpoint yet"
+    return f"{subject}: {done}, {kept}."
 
 
 def _progress(report: JobReport) -> str:

@@ -1,5 +1,5 @@
 """
-How numbers read: durations, sizes, counts and rates, the same on a page and in a terminal.
+How numbers and phases read: durations, sizes, counts and rates, the same on a page and in a terminal.
 
 Every function takes a number with its unit in its name, or none for "not known", and returns text.
 """
@@ -9,6 +9,15 @@ from __future__ import annotations
 import math
 
 UNKNOWN = "\u2014"
+
+PHASES = {
+    "load": "loading the model",
+    "evaluate_before": "evaluating the base",
+    "train": "training",
+    "evaluate_after": "evaluating the tuned model",
+    "write": "writing the artifacts",
+    "done": "done",
+}
 
 
 def duration(seconds: float | None) -> str:
