@@ -56,14 +56,14 @@ def read_rows(source: Path, on_progress: Progress = lambda done, total: None) ->
 def _text_rows(source: Path, on_progress: Progress) -> Iterator[Row]:
     blocks = _text_blocks(source, on_progress)
     if {suffix.lower() for suffix in source.suffixes[-2:]} & set(_DELIMITED):
-        yield from csv_rows(_lines(blocks), source.name)
+        yield from csv_rows(lines_of(blocks), source.name)
         return
     first = next(blocks, b"")
     restored = chain((first,), blocks)
     if first.lstrip().startswith(b"["):
         yield from array_rows(restored, source.name)
     else:
-        yield from _json_rows(_lines(restored))
+        yield from json_rows(lines_of(restored))
 
 
 def _text_blocks(source: Path, on_progress: Progress) -> Iterator[bytes]:
@@ -85,7 +85,7 @@ def _text_blocks(source: Path, on_progress: Progress) -> Iterator[bytes]:
             yield block
 
 
-def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
+def lines_of(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
     """Yield each line with its number; None stands for a line that is too long."""
     number = 1
     pieces: list[bytes] = []
@@ -110,7 +110,8 @@ def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
         yield number, b"".join(pieces) if held <= MAX_LINE_BYTES else None
 
 
-def _json_rows(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[Row]:
+def json_rows(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[Row]:
+    """Yield the object on each line, or the fault of the line; blank lines count but give nothing."""
     for number, line in lines:
         if line is None:
             yield number, Fault(line=number, reason=f"longer than {MAX_LINE_BYTES >> 20} MiB")

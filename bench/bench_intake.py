@@ -1,0 +1,95 @@
+"""
+How fast the intake reads, beside plain `json.loads` per line over the same file in the same run.
+
+    python bench/bench_intake.py [--megabytes 200] [--model FOLDER]
+
+Prints MB/s of the source, peak memory of the intake's process and the ratio of the two
+rates; with a model folder also tokens/s of the statistics. Each part runs in a process of
+its own, in the order A B A B, and the best of each counts.
+"""
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from intramural.intake.add import IngestOptions, ingest
+from intramural.intake.tokens import statistics
+
+WORDS = "the a of to and in is it you that was for on are with as his they be at one have this from or had by word".split()
+ROUNDS = 2
+
+
+def make_source(path: Path, megabytes: int):
+    """Write chat rows of about 450 bytes; every fiftieth repeats an earlier one."""
+    rng = random.Random(7)  # noqa: S311  made data
+    written = 0
+    with path.open("w", encoding="utf-8") as file:
+        while written < megabytes * 1_000_000:
+            question, answer = (" ".join(rng.choices(WORDS, k=rng.randrange(10, 70))) for _ in "qa")
+            turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            line = json.dumps({"messages": turns}) + "\n"
+            written += file.write(line)
+            if rng.random() < 0.02:
+                written += file.write(line)
+
+
+def run_part(part: str, source: Path, work: Path, model: str | None):
+    before = time.perf_counter()
+    count = 0
+    if part == "json":
+        with source.open(encoding="utf-8") as file:
+            for line in file:
+                json.loads(line)
+    elif part == "ingest":
+        count = ingest(source, work, IngestOptions()).rows_read
+    else:
+        count = statistics(source, Path(model), "model").total
+    seconds = time.perf_counter() - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mib": peak, "count": count}))
+
+
+def measured(part: str, source: Path, work: Path, model: str | None):
+    command = [sys.executable, __file__, "--part", part, "--source", str(source), "--work", str(work)]
+    done = subprocess.run([*command, *(["--model", model] if model else [])], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--megabytes", type=int, default=200)
+    options.add_argument("--model", help="a model folder: count tokens too")
+    options.add_argument("--part", help=argparse.SUPPRESS)
+    options.add_argument("--source", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    given = options.parse_args()
+    if given.part:
+        run_part(given.part, given.source, given.work, given.model)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source, work = Path(folder) / "source.jsonl", Path(folder) / "work"
+        make_source(source, given.megabytes)
+        megabytes = source.stat().st_size / 1e6
+        best = {}
+        for part in ("json", "ingest") * ROUNDS:
+            found = measured(part, source, work, None)
+            if part not in best or found["seconds"] < best[part]["seconds"]:
+                best[part] = found
+        rates = {part: megabytes / found["seconds"] for part, found in best.items()}
+        print(f"source             {megabytes:9.0f} MB, {best['ingest']['count']} rows")
+        print(f"json.loads by line {rates['json']:9.1f} MB/s, peak {best['json']['peak_mib']:.0f} MiB")
+        print(f"ingest             {rates['ingest']:9.1f} MB/s, peak {best['ingest']['peak_mib']:.0f} MiB")
+        print(f"ratio              {rates['ingest'] / rates['json']:9.2f}")
+        if given.model:
+            found = measured("statistics", work / "train.jsonl", work, given.model)
+            print(f"statistics         {found['count'] / found['seconds']:9.0f} tokens/s, peak {found['peak_mib']:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
