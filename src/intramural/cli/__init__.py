@@ -1,1 +1,1 @@
-"""."""
+"""Words, tables, progress bars and exit codes over the SDK."""

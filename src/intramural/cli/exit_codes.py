@@ -1,0 +1,45 @@
+"""
+The exit code of every ending, in one place.
+
+0 ok, 1 the run failed, 2 usage or configuration, 3 gate failed, 4 waiting for approval,
+5 refused, 6 integrity, 7 quota, size or time-out, 8 unavailable or a fault of our own,
+130 interrupted by the keyboard. Scripts rely on these numbers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from intramural import errors
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    RUN_FAILED = 1
+    USAGE = 2
+    GATE_FAILED = 3
+    WAITING = 4
+    REFUSED = 5
+    INTEGRITY = 6
+    LIMIT = 7
+    UNAVAILABLE = 8
+    INTERRUPTED = 130
+
+
+_BY_CLASS: tuple[tuple[type[errors.IntramuralError], ExitCode], ...] = (
+    (errors.InvalidInput, ExitCode.USAGE),
+    (errors.NotFound, ExitCode.USAGE),
+    (errors.Conflict, ExitCode.USAGE),
+    (errors.DoesNotFit, ExitCode.LIMIT),
+    (errors.Refused, ExitCode.REFUSED),
+    (errors.IntegrityFailure, ExitCode.INTEGRITY),
+    (errors.TimedOut, ExitCode.LIMIT),
+    (errors.Unavailable, ExitCode.UNAVAILABLE),
+)
+
+
+def exit_code(error: errors.IntramuralError) -> ExitCode:
+    """Return the code that belongs to the class of *error*."""
+    return next((code for kind, code in _BY_CLASS if isinstance(error, kind)), ExitCode.UNAVAILABLE)
