@@ -1,0 +1,82 @@
+"""
+The event stream out of a workload, and the wishes that come in.
+
+Events are lines of JSON in `events.jsonl`, each written with one call and flushed, so a
+killed process leaves at most one torn last line. Safe from several threads.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from intramural.domain.workload import EVENT, EVENTS_FILE, NoticeEvent, PhaseEvent, ProgressEvent
+
+
+class Emitter:
+    """Appends events of one run directory."""
+
+    def __init__(self, run_folder: Path) -> None:
+        self._file = os.open(run_folder / EVENTS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = threading.Lock()
+        self._last_progress = 0.0
+
+    def emit(self, event: Any) -> None:
+        """Append one event of `domain.workload`."""
+        line = EVENT.dump_json(event) + b"\n"
+        with self._lock:
+            os.write(self._file, line)
+
+    def phase(self, phase: Any) -> None:
+        """Say that a new phase began."""
+        self.emit(PhaseEvent(at=time.time(), phase=phase))
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Say how far a phase is, at most about five times a second and always at its end."""
+        now = time.time()
+        if done < total and now - self._last_progress < 0.2:
+            return
+        self._last_progress = now
+        self.emit(ProgressEvent(at=now, phase=phase, done=done, total=total))
+
+    def notice(self, message: str) -> None:
+        """Tell a person something; *message* is ours and holds no content."""
+        self.emit(NoticeEvent(at=time.time(), message=message))
+
+
+class StopAsked(Exception):
+    """The run was asked to stop; raised between two units of work, never inside one."""
+
+
+class Wishes:
+    """What the control plane asked through signals: SIGUSR1 a checkpoint, SIGTERM a checkpoint and the end."""
+
+    def __init__(self) -> None:
+        self._checkpoint = False
+        self.stop = False
+
+    def install(self) -> None:
+        """Take over the two signals; call from the main thread."""
+        signal.signal(signal.SIGUSR1, self._on_checkpoint)
+        signal.signal(signal.SIGTERM, self._on_stop)
+
+    def take_checkpoint(self) -> bool:
+        """Return whether a checkpoint was asked for since the last call."""
+        asked, self._checkpoint = self._checkpoint, False
+        return asked
+
+    def check(self) -> None:
+        """Raise `StopAsked` when the end was asked for."""
+        if self.stop:
+            raise StopAsked
+
+    def _on_checkpoint(self, _number: int, _frame: FrameType | None) -> None:
+        self._checkpoint = True
+
+    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop = True

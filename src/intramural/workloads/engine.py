@@ -1,0 +1,169 @@
+"""
+Losses and gradients of a step, on as many lanes as the machine has cores for.
+
+A *lane* is a thread that runs one pass at a time on its own share of the cores: two passes
+side by side waste less than one pass whose every small operation waits for both cores.
+Gradients are summed in the order of the passes, so the result does not depend on which
+lane was faster. Two ways to compute a pass stand behind one face: `Decoder` for Llama-like
+models, and Transformers' own forward for every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from intramural.workloads.decoder import Decoder, FlatPass
+from intramural.workloads.losses import answer_loss
+from intramural.workloads.passes import Layout, Pass, TokenExample, lay_out, layout
+
+T = TypeVar("T")
+
+PROBE_TOLERANCE = 2e-2
+"""Largest relative difference of hidden states in bf16; in fp32 a hundredth of it."""
+
+
+class Forward(Protocol):
+    """Computes the states that predict answers."""
+
+    head: Tensor
+    shares_prefix: bool
+
+    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the last hidden states `[n, width]` at the positions `flat.predict`."""
+
+
+class FlatForward:
+    """The decoder of this package."""
+
+    shares_prefix = True
+
+    def __init__(self, model: Any) -> None:
+        self._decoder = Decoder(model)
+        self.head = self._decoder.head
+
+    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the states that predict an answer."""
+        return self._decoder.hidden(flat, flat.predict)
+
+
+class StockForward:
+    """Transformers' forward, an example at a time: any architecture, adapter dropout included, no padding either."""
+
+    shares_prefix = False
+
+    def __init__(self, model: Any, autocast: bool) -> None:
+        self._model, self._autocast = model, autocast
+        self.head = model.get_output_embeddings().weight
+
+    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the states that predict an answer."""
+        states = []
+        for start, length in zip(part.starts, part.lengths, strict=True):
+            ids = flat.ids[start : start + length][None]
+            with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._autocast):
+                states.append(self._model.model(input_ids=ids, use_cache=False).last_hidden_state[0])
+        return torch.cat(states).index_select(0, flat.predict).to(self.head.dtype)
+
+
+def choose_forward(model: Any, *, train_dropout: bool) -> tuple[Forward, str | None]:
+    """Return the fastest forward that computes what Transformers computes, and why it is the slower one if it is."""
+    bf16 = next(model.parameters()).dtype == torch.bfloat16
+    reason = Decoder.supports(model)
+    if reason is None and not train_dropout:
+        fast = FlatForward(model)
+        off = _difference(model, fast)
+        if off <= (PROBE_TOLERANCE if bf16 else PROBE_TOLERANCE / 100):
+            return fast, None
+        reason = f"a probe that differs by {off:.1e}"
+    return StockForward(model, autocast=bf16), reason or "adapter dropout"
+
+
+@torch.no_grad()
+def _difference(model: Any, fast: FlatForward) -> float:
+    """Return the largest relative difference between both forwards on two short made-up sequences with a shared prefix."""
+    device = next(model.parameters()).device
+    size = min(int(model.config.vocab_size), 1000)
+    rows = [[(7 * n + 3) % size for n in range(12)] + [(5 * n + k) % size for n in range(6 + k)] for k in (0, 1)]
+    examples = [TokenExample(row, [n >= 14 for n in range(len(row))]) for row in rows]
+    (part,) = lay_out(examples, [0, 1], pass_tokens=64)
+    laid = layout(examples, part)
+    flat = FlatPass.of(laid, device)
+    ours = fast.predicting(flat, laid).float()
+    theirs = []
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast.head.dtype == torch.bfloat16):
+        for index in part.examples:
+            ids = torch.tensor([rows[index]], device=device)
+            theirs.append(model.model(input_ids=ids, use_cache=False).last_hidden_state[0, 13:-1].float())
+    expected = torch.cat(theirs)
+    return float((ours - expected).norm() / expected.norm())
+
+
+class Engine:
+    """Runs passes on lanes and adds them up."""
+
+    def __init__(
+        self, forward: Forward, examples: Sequence[TokenExample], *, lanes: int, threads: int, pass_tokens: int, device: torch.device
+    ) -> None:
+        """*threads* cores are parted evenly over *lanes*."""
+        self.forward, self.examples, self.device = forward, examples, device
+        self.lanes, self.pass_tokens = lanes, pass_tokens
+        self._threads_per_lane = max(1, threads // lanes)
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane", initializer=self._begin_lane)
+
+    def close(self) -> None:
+        """End the lanes."""
+        self._pool.shutdown()
+
+    def gradients(self, chosen: Sequence[int], parameters: Sequence[Tensor]) -> tuple[float, int, list[Tensor]]:
+        """Return the summed loss of *chosen*, its answer tokens, and the summed gradients of *parameters*."""
+        loss, answers = 0.0, 0
+        total: list[Tensor] | None = None
+
+        def one(laid: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
+            value = self._loss(laid)
+            return value.detach(), torch.autograd.grad(value, parameters)
+
+        for laid, (value, grads) in self._each(chosen, one):
+            loss += float(value)
+            answers += len(laid.targets)
+            if total is None:
+                total = list(grads)
+            else:
+                torch._foreach_add_(total, grads)
+        return loss, answers, total or [torch.zeros_like(each) for each in parameters]
+
+    def loss(self, chosen: Sequence[int]) -> tuple[float, int]:
+        """Return the summed loss of *chosen* and its answer tokens, without gradients."""
+
+        def one(laid: Layout) -> Tensor:
+            with torch.no_grad():
+                return self._loss(laid)
+
+        loss, answers = 0.0, 0
+        for laid, value in self._each(chosen, one):
+            loss += float(value)
+            answers += len(laid.targets)
+        return loss, answers
+
+    def _each(self, chosen: Sequence[int], one: Callable[[Layout], T]) -> Iterator[tuple[Layout, T]]:
+        parts: list[Pass] = lay_out(
+            self.examples, chosen, pass_tokens=self.pass_tokens, lanes=self.lanes, share_prefix=self.forward.shares_prefix
+        )
+        laid = [each for each in (layout(self.examples, part) for part in parts) if len(each.targets)]
+        if self.lanes == 1:
+            return ((each, one(each)) for each in laid)
+        return zip(laid, self._pool.map(one, laid), strict=True)
+
+    def _loss(self, laid: Layout) -> Tensor:
+        flat = FlatPass.of(laid, self.device)
+        return answer_loss(self.forward.predicting(flat, laid), self.forward.head, flat.targets)
+
+    def _begin_lane(self) -> None:
+        torch.set_num_threads(self._threads_per_lane)
+
+

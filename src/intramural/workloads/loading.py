@@ -1,0 +1,74 @@
+"""
+From a staged model folder to a model with fresh adapters, quietly and without code of its own.
+
+Weights are read from safetensors only, in the format the run computes in; adapters are fp32.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from intramural.domain.spec import LoraOptions, Precision
+
+DTYPES: dict[Precision, torch.dtype] = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
+ADAPTER = "default"
+
+
+def load_base(folder: Path, precision: Precision, device: torch.device) -> Any:
+    """Return the causal language model of *folder*, frozen, in evaluation mode."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=DTYPES[precision],
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+        attn_implementation="sdpa",
+    )
+    model.requires_grad_(False)
+    return model.to(device).eval()
+
+
+def add_adapter(model: Any, options: LoraOptions, seed: int, base_name: str) -> PeftModel:
+    """Wrap *model* with fresh low-rank adapters, drawn from *seed*: the same at every start of the same job."""
+    targets = options.targets if isinstance(options.targets, str) else list(options.targets)
+    config = LoraConfig(
+        r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+    torch.manual_seed(seed)
+    wrapped = get_peft_model(model, config, adapter_name=ADAPTER, autocast_adapter_dtype=True)
+    # The staged path means nothing outside this run; the base model's name does.
+    wrapped.peft_config[ADAPTER].base_model_name_or_path = base_name
+    for parameter in wrapped.parameters():
+        if parameter.requires_grad and parameter.dtype != torch.float32:
+            parameter.data = parameter.data.float()
+    return wrapped
+
+
+def adapter_parameters(wrapped: PeftModel) -> dict[str, Tensor]:
+    """Return the trainable parameters by name, in a fixed order."""
+    return {name: each for name, each in wrapped.named_parameters() if each.requires_grad}
+
+
+def save_adapter(wrapped: PeftModel, folder: Path) -> None:
+    """Write the adapter as PEFT safetensors."""
+    wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    card = folder / "README.md"
+    card.unlink(missing_ok=True)  # PEFT's card is a form with nothing filled in
+
+
+def save_merged(wrapped: PeftModel, folder: Path, model_folder: Path, dtype: torch.dtype) -> None:
+    """Write base and adapter as one Transformers folder with the tokenizer; *wrapped* is used up."""
+    merged = wrapped.merge_and_unload(safe_merge=True)
+    merged.to(dtype).save_pretrained(folder, safe_serialization=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
+        if (model_folder / name).is_file():
+            (folder / name).write_bytes((model_folder / name).read_bytes())

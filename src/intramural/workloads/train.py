@@ -1,0 +1,299 @@
+"""
+The fine-tuning workload: one process, one run directory, the contract of `domain.workload`.
+
+    load → evaluate the base → train with checkpoints → evaluate the adapter → write
+
+`main` is what an executor calls; it returns the exit code and never raises.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from intramural.domain.cause import Cause, Failure
+from intramural.domain.evaluation import Evaluation
+from intramural.domain.job import Outcome
+from intramural.domain.workload import (
+    CHECKPOINTS,
+    EXIT_CODES,
+    INPUTS,
+    OUTPUTS,
+    SPEC_FILE,
+    BaselineEvent,
+    EvaluationEvent,
+    FirstPassEvent,
+    OutcomeEvent,
+    ResolvedEvent,
+    ResumeEvent,
+    WorkloadSpec,
+)
+from intramural.errors import DoesNotFit, DriftDetected, IntegrityFailure, IntramuralError, InvalidInput
+from intramural.intake.tokens import Encoder, read_examples
+from intramural.workloads import checkpoint, drift, loading, machine
+from intramural.workloads.emitter import Emitter, StopAsked, Wishes
+from intramural.workloads.engine import Engine, Forward, choose_forward
+from intramural.workloads.measure import Holdout, Meter, baselines
+from intramural.workloads.passes import TokenExample
+from intramural.workloads.resolve import Settings, precision, resolve, shape_of
+from intramural.workloads.trainer import Diverged, TimeLimit, Trainer
+
+WARM_MODULES = ("transformers.models.llama.modeling_llama", "peft.tuners.lora.model", "sklearn.linear_model")
+"""What a run imports late; a warm parent takes them in before it forks."""
+
+
+def preload() -> None:
+    """Import everything a run needs; for a parent that forks. Runs no tensor operation."""
+    from importlib import import_module  # noqa: PLC0415  only a warm parent pays for it
+
+    for name in WARM_MODULES:
+        import_module(name)
+
+
+def main(run_folder: Path) -> int:
+    """Run the workload of *run_folder* and return its exit code; the last event tells the outcome."""
+    began = time.time()
+    emitter = Emitter(run_folder)
+    wishes = Wishes()
+    wishes.install()
+    run = _Run(run_folder, emitter, wishes, began)
+    try:
+        run.go()
+        outcome, failure = Outcome.SUCCEEDED, None
+    except StopAsked:
+        outcome, failure = Outcome.STOPPED, None
+    except BaseException as error:  # whatever it is, it becomes one cause
+        outcome, failure = Outcome.FAILED, failure_of(error)
+        _log_place(error)
+    finally:
+        run.close()
+    emitter.emit(
+        OutcomeEvent(
+            at=time.time(),
+            outcome=outcome,
+            failure=failure,
+            tokens_per_second=run.tokens_per_second,
+            peak_memory_bytes=machine.peak_memory(),
+        )
+    )
+    return EXIT_CODES[outcome]
+
+
+@dataclass
+class _Run:
+    folder: Path
+    emitter: Emitter
+    wishes: Wishes
+    began: float
+    tokens_per_second: float | None = None
+    _engines: list[Engine] = field(default_factory=list)
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close()
+
+    def go(self) -> None:
+        self.emitter.phase("load")
+        self.spec = WorkloadSpec.model_validate_json((self.folder / SPEC_FILE).read_bytes())
+        inputs = self.folder / INPUTS
+        where = machine.device()
+        resumed = self._newest_checkpoint()
+        encoder = Encoder(inputs / "model")
+        train_rows = list(read_examples(inputs / "train.jsonl"))
+        holdout_rows = list(read_examples(inputs / "holdout.jsonl"))
+        examples = [TokenExample(each.ids, each.answer) for each in encoder.encode_batch(train_rows)]
+        if not any(True in each.answer for each in examples):
+            raise InvalidInput("No training example has an answer to learn.", hint="Add data with assistant turns.")
+        chosen = Settings.of(resumed.state["settings"]).precision if resumed else precision(self.spec.job, where)
+        model = loading.load_base(inputs / "model", chosen, where)
+        shape = shape_of(model.config, sum(each.numel() for each in model.parameters()))
+        lora = self.spec.job.method.lora
+        wrapped = loading.add_adapter(model, lora, self.spec.job.train.seed, self.spec.job.base)
+        wrapped.train(lora.dropout > 0)
+        forward, slow = choose_forward(model, train_dropout=lora.dropout > 0)
+        if slow:
+            self.emitter.notice(f"Computed by Transformers' own forward, one example at a time: {slow}.")
+        settings = (
+            Settings.of(resumed.state["settings"])
+            if resumed
+            else resolve(self.spec.job, shape, [len(each.ids) for each in examples], chosen, where, flat=slow is None)
+        )
+        examples = self._cut(examples, settings.sequence_length)
+        environment = machine.environment(where)
+        self._print = drift.fingerprint(self.spec, environment, _threads(self.spec))
+        if resumed:
+            self._check_drift(resumed)
+        self._announce(settings, environment, examples)
+        engine = self._engine(forward, examples, settings, where)
+        holdout = Holdout.of(holdout_rows, encoder, self.spec.job.evaluate, settings.sequence_length)
+        meter = Meter(
+            holdout,
+            encoder,
+            self._engine(forward, holdout.examples, settings, where),
+            model,
+            self.emitter,
+            self.wishes,
+            settings.threads,
+        )
+        carried = resumed.state["carried"] if resumed else self._before(meter, train_rows, holdout_rows)
+        trainer = Trainer(
+            engine,
+            loading.adapter_parameters(wrapped),
+            settings,
+            self.spec.job.checkpoint,
+            self.folder / CHECKPOINTS,
+            self.emitter,
+            self.wishes,
+            self._print,
+            carried,
+            deadline=self._deadline(),
+        )
+        if resumed:
+            trainer.restore(resumed)
+        self._train(trainer)
+        wrapped.eval()
+        after = self._after(meter, carried)
+        self._write(wrapped, carried, after, inputs / "model", chosen)
+
+    def _newest_checkpoint(self) -> checkpoint.Snapshot | None:
+        found, skipped = checkpoint.newest_verified([self.folder / CHECKPOINTS, self.folder / INPUTS / CHECKPOINTS])
+        self._skipped = tuple(skipped)
+        for reason in skipped:
+            self.emitter.notice(f"A checkpoint was skipped: {reason}")
+        return checkpoint.load(found) if found else None
+
+    def _check_drift(self, resumed: checkpoint.Snapshot) -> None:
+        accepted = drift.check(resumed.state["fingerprint"], self._print, accept=self.spec.accept_drift)
+        self.emitter.emit(ResumeEvent(at=time.time(), step=resumed.step, skipped=self._skipped, drift=accepted))
+
+    def _cut(self, examples: list[TokenExample], length: int) -> list[TokenExample]:
+        longer = sum(len(each.ids) > length for each in examples)
+        if longer:
+            self.emitter.notice(f"{longer} of {len(examples)} examples are longer than {length} tokens and were cut at the end.")
+        return [TokenExample(each.ids[:length], each.answer[:length]) for each in examples]
+
+    def _announce(self, settings: Settings, environment: dict[str, str], examples: list[TokenExample]) -> None:
+        self.emitter.emit(
+            ResolvedEvent(
+                at=time.time(),
+                settings=settings.document(),
+                environment=environment,
+                total_steps=settings.total_steps,
+                total_tokens=sum(len(each.ids) for each in examples),
+            )
+        )
+
+    def _engine(self, forward: Forward, examples: list[TokenExample], settings: Settings, where: torch.device) -> Engine:
+        engine = Engine(
+            forward, examples, lanes=settings.lanes, threads=settings.threads, pass_tokens=settings.pass_tokens, device=where
+        )
+        self._engines.append(engine)
+        return engine
+
+    def _before(self, meter: Meter, train_rows: list[Any], holdout_rows: list[Any]) -> dict[str, Any]:
+        """Measure the base and the simple baselines; return what a later attempt must not measure again."""
+        carried: dict[str, Any] = {"before": None, "scores": {}}
+        if not (self.spec.job.evaluate.before and meter.holdout.examples):
+            return carried
+        self.emitter.phase("evaluate_before")
+        self._first_pass()
+        before, scores = meter.measure("base", "evaluate_before")
+        self.emitter.emit(EvaluationEvent(at=time.time(), when="before", evaluation=before))
+        if meter.holdout.generates:
+            for each in baselines(train_rows, holdout_rows, self.spec.job.evaluate.limit):
+                self.emitter.emit(BaselineEvent(at=time.time(), evaluation=each))
+        return {"before": before.document(), "scores": scores}
+
+    def _train(self, trainer: Trainer) -> None:
+        self.emitter.phase("train")
+        self._first_pass()
+        try:
+            trainer.run()
+        finally:
+            if trainer.seconds:
+                self.tokens_per_second = trainer.tokens / trainer.seconds
+
+    def _after(self, meter: Meter, carried: dict[str, Any]) -> Evaluation | None:
+        if not meter.holdout.examples:
+            return None
+        self.emitter.phase("evaluate_after")
+        after, _scores = meter.measure("tuned", "evaluate_after", against=carried["scores"] or None)
+        self.emitter.emit(EvaluationEvent(at=time.time(), when="after", evaluation=after))
+        return after
+
+    def _write(self, wrapped: Any, carried: dict[str, Any], after: Evaluation | None, model: Path, chosen: Any) -> None:
+        self.emitter.phase("write")
+        outputs = self.folder / OUTPUTS
+        outputs.mkdir(mode=0o700, exist_ok=True)
+        loading.save_adapter(wrapped, outputs / "adapter")
+        report = {"before": carried["before"], "after": after.document() if after else None}
+        (outputs / "evaluation.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        if self.spec.job.method.merge:
+            loading.save_merged(wrapped, outputs / "merged", model, loading.DTYPES[chosen])
+        self.emitter.phase("done")
+
+    def _first_pass(self) -> None:
+        if self.began:
+            self.emitter.emit(FirstPassEvent(at=time.time(), seconds_since_submit=time.time() - self.spec.submitted_at))
+            self.began = 0.0
+
+    def _deadline(self) -> float | None:
+        limit = self.spec.job.resources.time_limit_minutes
+        return None if limit is None else self.began + 60 * limit
+
+
+def _threads(spec: WorkloadSpec) -> int:
+    return machine.cores() if spec.job.resources.threads == "auto" else spec.job.resources.threads
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Name the one cause of *error*, with evidence that quotes no content."""
+    place = _place(error)
+    if isinstance(error, Diverged):
+        return Failure(cause=Cause.DIVERGED, evidence=str(error))
+    if isinstance(error, TimeLimit):
+        return Failure(cause=Cause.TIME_LIMIT, evidence="resources.time_limit_minutes is over; a checkpoint was written")
+    if isinstance(error, DriftDetected):
+        return Failure(cause=Cause.DRIFT, evidence=error.message)
+    if isinstance(error, IntegrityFailure):
+        return Failure(cause=Cause.INTEGRITY, evidence=error.message)
+    if isinstance(error, DoesNotFit):
+        return Failure(cause=Cause.HOST_MEMORY, evidence=error.message)
+    if isinstance(error, InvalidInput):
+        return Failure(cause=Cause.DATA_ERROR, evidence=error.message)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(cause=Cause.DISK_FULL, evidence=f"{os.strerror(error.errno)} in {place}")
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return Failure(cause=Cause.GPU_MEMORY, evidence=f"{type(error).__name__} in {place}")
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return Failure(cause=Cause.HOST_MEMORY, evidence=f"{type(error).__name__} in {place}")
+    if "No space left on device" in str(error):  # safetensors wraps the errno in a text
+        return Failure(cause=Cause.DISK_FULL, evidence=f"{type(error).__name__} in {place}")
+    return Failure(cause=Cause.USER_CODE, evidence=f"{type(error).__name__} in {place}")
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "intramural" in frame.filename] or list(frames)
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} ({ours[-1].name})" if ours else "an unknown place"
+
+
+def _log_place(error: BaseException) -> None:
+    """Write where it happened to the log: classes, files and lines. The message may quote content, so only ours is written."""
+    for frame in traceback.extract_tb(error.__traceback__):
+        print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
+    message = error.message if isinstance(error, IntramuralError) else ""
+    print(f"{type(error).__name__} {message}".rstrip(), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
