@@ -36,6 +36,8 @@ SHAREGPT_ROLES = OPENAI_ROLES | {
 """The tags of the ShareGPT collections and, for calls and their results, of LLaMA-Factory's `sharegpt` format."""
 
 _KNOWN = {"role", "from", "content", "value", "weight"}
+_OUR_KEYS = ["role", "content"]
+_OUR_ROLES = frozenset(("system", "user", "assistant", "tool"))
 
 
 class MalformedRow(InvalidInput):
@@ -75,7 +77,20 @@ def turns_of(value: Any, field: str, unused: set[str], *, sharegpt: bool = False
         raise MalformedRow(field, "missing" if value is None else "not a list")
     if not value:
         raise MalformedRow(field, "empty")
-    return [_turn(each, field, place, unused, sharegpt) for place, each in enumerate(value)]
+    return [each if _is_ours(each) else _turn(each, field, place, unused, sharegpt) for place, each in enumerate(value)]
+
+
+def _is_ours(value: Any) -> bool:
+    """Tell whether a turn needs no change, its keys in our order included; most turns are so, and this is quick."""
+    return (
+        type(value) is dict
+        and [*value] == _OUR_KEYS
+        and type(value["role"]) is str
+        and value["role"] in _OUR_ROLES
+        and type(value["content"]) is str
+        and value["content"] != ""
+        and not value["content"].isspace()
+    )
 
 
 def _turn(value: Any, field: str, place: int, unused: set[str], sharegpt: bool) -> Turn:

@@ -14,6 +14,7 @@ chance that any two are taken for equal is about 3 in a million (n² / 2⁶⁵).
 from __future__ import annotations
 
 import hashlib
+import struct
 from array import array
 from pathlib import Path
 from typing import IO
@@ -22,12 +23,14 @@ from intramural.errors import InvalidInput
 from intramural.intake.stored import HOLDOUT_FILE, TRAIN_FILE
 
 _SPAN = 1 << 64
+_FIRST_64_BITS = struct.Struct(">Q").unpack_from
 _CHUNK = 1 << 20
 
 
 def hash_of(content: bytes) -> int:
     """Return the first 64 bits of the SHA-256 of *content*."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8])
+    first: int = _FIRST_64_BITS(hashlib.sha256(content).digest())[0]
+    return first
 
 
 class _Side:
@@ -43,8 +46,7 @@ class _Side:
         """What decided the side, where that is not the example's own hash."""
 
     def write(self, line: bytes, own: int, key: int | None) -> None:
-        self.file.write(line)
-        self.file.write(b"\n")
+        self.file.write(line + b"\n")
         self.hashes.append(own)
         if key is not None:
             self.keys.append(key)

@@ -107,9 +107,12 @@ class Encoder:
         A cut may leave no answer token. Raises `InvalidInput` when the template refuses an example, or
         rewrites the text before the answer so that the answer's place is unknown.
         """
-        rendered = [self._rendered(conversation(each)) for each in examples]
-        encodings = self._tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
-        return [_masked(encoding, spans, max_tokens) for encoding, (_, spans) in zip(encodings, rendered, strict=True)]
+        encoded: list[Encoded] = []
+        for batch in _batches(examples):  # an encoding is large; only what is kept of it may pile up
+            rendered = [self._rendered(conversation(each)) for each in batch]
+            encodings = self._tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
+            encoded += [_masked(encoding, spans, max_tokens) for encoding, (_, spans) in zip(encodings, rendered, strict=True)]
+        return encoded
 
     def encode_prompt(self, messages: Sequence[dict[str, Any]]) -> list[int]:
         """Return *messages* and the template's opening of an answer as tokens."""

@@ -73,7 +73,7 @@ def metaspace():
     """As Llama 2 and Gemma: spaces become a visible character, bytes cover the rest, a BOS is added to plain text."""
     alphabet = [f"<0x{byte:02X}>" for byte in range(256)]
     vocabulary = {piece: place for place, piece in enumerate([*SPECIAL, *alphabet, "▁", *map(chr, range(33, 127))])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True, unk_token="<|endoftext|>"))
+    tokenizer = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True, unk_token="<|endoftext|>"))  # noqa: S106
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens([AddedToken(each, special=True, normalized=False) for each in SPECIAL])
