@@ -9,6 +9,8 @@ A workload is one process on one run directory:
     RUN/log             its standard output and error
     RUN/checkpoints/    resumable states, `step-00000042/`, each whole or absent
     RUN/outputs/        what it leaves: adapter/, merged/, evaluation.json
+    RUN/pid.json        which process it is, written by whoever started it
+    RUN/exit.json       how the process ended: `code` or `signal`
 
 Signals: SIGUSR1 asks for a checkpoint now; SIGTERM asks for a checkpoint and the end
 (outcome `stopped`). Exit codes: 0 succeeded, 1 failed, 3 stopped. The last event is
@@ -32,6 +34,7 @@ from intramural.domain.value import Digest, RunId, Value
 SPEC_FILE = "spec.json"
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "log"
+PID_FILE = "pid.json"
 EXIT_FILE = "exit.json"
 INPUTS = "inputs"
 CHECKPOINTS = "checkpoints"

@@ -1,0 +1,1 @@
+"""The executors: where a run's process lives."""

@@ -1,0 +1,47 @@
+"""
+The environment variables a workload process gets, and no others.
+
+A run inherits an allow-list, so that secrets of the shell that submitted it never
+reach it; hubs and telemetry are switched off, because a job reaches nothing. Only
+the standard library is imported here: the control plane calls it too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+INHERITED = frozenset(
+    {"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH"}
+)
+INHERITED_PREFIXES = ("LC_", "INTRAMURAL_")
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+THREADING = {
+    "TOKENIZERS_PARALLELISM": "false",
+    # OpenBLAS starts its threads when it is imported; a parent that forks must have none.
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+ALLOCATOR: dict[str, str] = {}
+"""Settings of glibc's malloc that training gains from (`GLIBC_TUNABLES`); read once, at the start of the process."""
+
+
+def workload_environment(threads: int | None = None, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """
+    Return the environment of a workload process.
+
+    *threads* sets OpenMP's count at the start; without it the run chooses with its own
+    settings. *inherited* is the environment to choose from, by default this process's.
+    """
+    source = os.environ if inherited is None else inherited
+    kept = {name: text for name, text in source.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)}
+    count = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
+    return {**kept, **OFFLINE, **THREADING, **ALLOCATOR, **count, "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,38 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+from run_world import end_processes
+
+from intramural.workloads.environment import workload_environment
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An INTRAMURAL_HOME whose processes end with the test."""
+    home = tmp_path / "home"
+    (home / "runs").mkdir(parents=True, mode=0o700)
+    yield home
+    end_processes(home)
+
+
+@pytest.fixture
+def environment():
+    """The environment of workloads that find the tests' entries."""
+    return {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": str(HERE)}
+
+
+@pytest.fixture
+def make_run(home):
+    """Make a run directory that behaves as its job's name says."""
+
+    def make(behaviour: str, attempt: str = "run_1") -> Path:
+        folder = home / "runs" / attempt
+        folder.mkdir(mode=0o700)
+        (folder / "spec.json").write_text(json.dumps({"job": {"name": behaviour}}))
+        return folder
+
+    return make

@@ -1,0 +1,119 @@
+"""
+Workloads for the tests: real processes that do what their job's name says.
+
+`main` stands where `intramural.workloads.train:main` stands; it imports next to nothing.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+STEP_SECONDS = 0.01
+
+
+class Asked(BaseException):
+    """SIGTERM arrived."""
+
+
+def main(run: Path) -> int:
+    name = json.loads((run / "spec.json").read_text())["job"]["name"]
+    (run / "begun").write_text(f"{os.getpid()} {time.time()}")
+    behaviour, _, number = name.partition("-")
+    return BEHAVIOURS[behaviour](run, int(number or 0))
+
+
+def tell(run: Path, **event):
+    with (run / "events.jsonl").open("a") as file:
+        file.write(json.dumps({"at": time.time(), **event}) + "\n")
+
+
+def succeed(run: Path, _: int) -> int:
+    tell(run, type="outcome", outcome="succeeded")
+    return 0
+
+
+def leave(_: Path, code: int) -> int:
+    return code
+
+
+def fail(_: Path, __: int) -> int:
+    raise RuntimeError("the customer's secret sentence")
+
+
+def die(_: Path, number: int) -> int:
+    signal.raise_signal(signal.Signals(number))
+    time.sleep(30)
+    return 0
+
+
+def sleep(run: Path, _: int) -> int:
+    def asked(*_):
+        raise Asked
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGUSR1, lambda *_: (run / "checkpoint-asked").touch())
+    (run / "ready").touch()
+    try:
+        time.sleep(60)
+    except Asked:
+        tell(run, type="outcome", outcome="stopped")
+        return 3
+    return 0
+
+
+def deaf(run: Path, _: int) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (run / "ready").touch()
+    time.sleep(60)
+    return 0
+
+
+def environment(run: Path, _: int) -> int:
+    (run / "environment.json").write_text(json.dumps(dict(os.environ)))
+    fds = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    blocked = sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    state = {"fds": fds[:-1], "cwd": os.getcwd(), "session": os.getsid(0) == os.getpid(), "blocked": blocked}
+    (run / "state.json").write_text(json.dumps(state))
+    print("said on standard output")
+    print("said on standard error", file=sys.stderr)
+    return 0
+
+
+def loss_at(step: int) -> float:
+    return 3.0 / (1 + step / 7) + (step * 2654435761 % 1000) / 1e5
+
+
+def checkpoint(run: Path, step: int) -> None:
+    beside = run / "checkpoints" / f".step-{step:08d}"
+    beside.mkdir(parents=True)
+    (beside / "state.json").write_text(json.dumps({"step": step}))
+    beside.rename(run / "checkpoints" / f"step-{step:08d}")
+    tell(run, type="checkpoint", step=step, size_bytes=20, blocked_seconds=0.0, write_seconds=0.0)
+
+
+def work(run: Path, steps: int) -> int:
+    """Train: a loss that depends on the step only, a checkpoint every 5 steps, exact resume from the newest."""
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    kept = sorted((run / "inputs" / "checkpoints").glob("step-*")) if (run / "inputs" / "checkpoints").exists() else []
+    begin = json.loads((kept[-1] / "state.json").read_text())["step"] if kept else 0
+    tell(run, type="phase", phase="train")
+    if begin:
+        tell(run, type="resume", step=begin)
+    for step in range(begin + 1, steps + 1):
+        time.sleep(STEP_SECONDS)
+        numbers = {"loss": loss_at(step), "grad_norm": loss_at(step) / 3, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.01}
+        tell(run, type="step", step=step, total_steps=steps, batch_digest=f"b{step}", memory_bytes=1, **numbers)
+        if step % 5 == 0 or asked:
+            checkpoint(run, step)
+        if asked:
+            tell(run, type="outcome", outcome="stopped")
+            return 3
+    tell(run, type="outcome", outcome="succeeded", tokens_per_second=1.0, peak_memory_bytes=1)
+    return 0
+
+
+BEHAVIOURS = {each.__name__: each for each in (succeed, leave, fail, die, sleep, deaf, environment, work)}

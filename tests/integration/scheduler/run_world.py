@@ -1,0 +1,36 @@
+"""What the scheduler's tests share: waiting for other processes, and ending those a test left."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from intramural.scheduler.processes import Process
+
+
+def until(condition, seconds=20.0):
+    """Wait for something another process does; return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+    return found
+
+
+def warm_parent(home: Path) -> int:
+    """Return the number of the home's resident parent."""
+    return int((home / "warm.lock").read_text())
+
+
+def end_processes(home: Path) -> None:
+    """Kill what a test left, by the numbers in its own home."""
+    for name, part in (("scheduler.lock", 1), ("warm.lock", 0)):
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError, ProcessLookupError):
+            pid = int((home / name).read_text().split(":")[part])
+            if str(home) in Path(f"/proc/{pid}/cmdline").read_text():
+                os.kill(pid, signal.SIGKILL)
+    for path in home.glob("runs/*/pid.json"):
+        process = Process.read(path)
+        if process is not None:
+            process.kill()
