@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intramural.cli.output import facts, json_option, printable_lines, table, write_json
+from intramural.cli.output import facts, in_colour, json_option, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
 from intramural.pages.words import count, short_digest, size
@@ -40,13 +40,19 @@ def data() -> None:
 @json_option
 def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Check FILE row by row, split it, and store it as a new version of NAME."""
-    pairs = _pairs(mapping)
+    from intramural.domain.dataset import Split  # noqa: PLC0415 - keeps `--help` fast
+    from intramural.domain.views import DatasetOptions  # noqa: PLC0415
+
+    holdout, share, group = (options.pop(key) for key in ("holdout", "holdout_share", "group_by"))
+    wanted = DatasetOptions(
+        mapping=_pairs(mapping),
+        holdout=str(holdout.absolute()) if holdout else None,
+        split=Split(holdout_share=share, group_by=group, given_holdout=holdout is not None),
+        **options,
+    )
     with counting(f"Reading {file.name}") as report:
-        added = _add(file, name, pairs, options, report)
-    if as_json:
-        write_json(added.document())
-        return
-    print_dataset(added)
+        added = connect().add_dataset(file.absolute(), name, wanted, on_progress=report)
+    write_json(added.document()) if as_json else print_dataset(added)
 
 
 def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
@@ -107,6 +113,24 @@ def diff(left: str, right: str, as_json: bool) -> None:
             ("changed sides", count(found.moved)),
         ]
     )
+
+
+@data.command()
+@click.argument("label", metavar="DATA")
+@click.option("-n", "--count", "number", type=click.IntRange(1, 100), default=3, show_default=True, help="How many examples.")
+@click.option("--side", type=click.Choice(["train", "holdout"]), default="train", show_default=True)
+@json_option
+def sample(label: str, number: int, side: str, as_json: bool) -> None:
+    """Print a few examples in clear. The only command that shows content; each use is recorded."""
+    found = connect().sample_dataset(label, count=number, side=side)
+    if as_json:
+        write_json(found.document())
+        return
+    for place, row in enumerate(found.rows, 1):
+        click.echo(in_colour(f"{found.label}, {found.side} example {place}", "bold", err=False))
+        for part, messages in row.items():
+            for each in messages if isinstance(messages, list) else []:
+                click.echo(printable_lines(f"  {part if part != 'messages' else ''}{each.get('role')}: {each.get('content')}"))
 
 
 def print_dataset(found: DatasetVersion) -> None:

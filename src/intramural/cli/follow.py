@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from intramural.cli.tally import sentence
+
 if TYPE_CHECKING:
     from intramural.client.client import Client
     from intramural.domain.job import JobState
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _PAUSE_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
+_LOOK_SHARE = 20
+"""A look at the job's state costs at most one part in this many of the time."""
 
 
 def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idle: Callable[[str], None]) -> JobState:
@@ -25,22 +29,27 @@ def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idl
 
     *idle* is told why nothing happens while the job waits.
     """
-    after, looked = 0, 0.0
+    after, next_look, ended = 0, 0.0, False
     while True:
         batch = client.job_events(job_id, after=after, limit=_BATCH)
         for each in batch:
             show(each)
-            after = each.seq
+            after, ended = each.seq, each.event.type == "outcome"
         if len(batch) == _BATCH:
             continue
-        ended = any(each.event.type == "outcome" for each in batch)
-        if ended or time.monotonic() - looked >= _LOOK_SECONDS:
-            looked = time.monotonic()
+        if ended or time.monotonic() >= next_look:
+            began = time.monotonic()
             standing = client.explain_job(job_id)
-            if standing.state.is_final or standing.state.value == "paused":
-                if not client.job_events(job_id, after=after, limit=1):
-                    return standing.state
-                continue
+            if rests(standing.state) and not client.job_events(job_id, after=after, limit=1):
+                return standing.state
             if standing.state.value == "queued":
-                idle(standing.summary)
+                ended = False
+                idle(sentence(standing.summary) + ".")
+            cost = time.monotonic() - began
+            next_look = began + max(_LOOK_SECONDS, _LOOK_SHARE * cost)
         time.sleep(_PAUSE_SECONDS)
+
+
+def rests(state: JobState) -> bool:
+    """Tell whether nothing happens until a person asks."""
+    return state.is_final or state.value == "paused"

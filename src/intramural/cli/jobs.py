@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from intramural.cli.exit_codes import ExitCode
+from intramural.cli.follow import rests
 from intramural.cli.output import facts, in_colour, json_option, note, printable, printable_lines, table, write_json, write_text
 from intramural.cli.session import connect, wake_scheduler
+from intramural.cli.tally import sentence
 from intramural.pages.words import count, duration, rate, size
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ def logs(job: str, follows: bool, as_json: bool) -> None:
     """Print what the runs of JOB wrote to their log: no content of the data, by contract."""
     client, offset, text = connect(), 0, ""
     while True:
-        final = not follows or _rests(client.explain_job(job).state.value)
+        final = not follows or rests(client.explain_job(job).state)
         part = client.job_log(job, offset=offset)
         offset = part.offset
         if as_json:
@@ -128,7 +130,8 @@ def why(job: str, as_json: bool) -> None:
     if as_json:
         write_json(explanation.document())
         return
-    click.echo(f"{explanation.state.value}: {printable(explanation.summary)}")
+    state, summary = explanation.state.value, printable(explanation.summary)
+    click.echo(sentence(summary if summary.startswith(state) else f"{state}: {summary}") + ".")
     facts([("evidence", explanation.evidence), ("next step", explanation.next_step)])
 
 
@@ -181,8 +184,8 @@ def _print_report(report: JobReport) -> None:
     from intramural.pages.story import headline, lead, result_table  # noqa: PLC0415
 
     click.echo(in_colour(headline(report), "bold", err=False))
-    for sentence in lead(report):
-        click.echo(sentence)
+    for line in lead(report):
+        click.echo(line)
     click.echo()
     facts(
         [
@@ -223,7 +226,3 @@ def _standing(job: Job) -> str:
 
 def _age(job: Job, now: datetime) -> str:
     return f"{duration((now - job.submitted_at).total_seconds())} ago"
-
-
-def _rests(state: str) -> bool:
-    return state in {"succeeded", "failed", "cancelled", "paused"}

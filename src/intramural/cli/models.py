@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from intramural.cli.output import facts, json_option, note, table, write_json
+from intramural.cli.progress import counting
 from intramural.cli.session import connect
 from intramural.pages.words import count, parameters, short_digest, size
-
-if TYPE_CHECKING:
-    from intramural.domain.model import BaseModelVersion
 
 DEFAULT_STARTER = "smollm2-135m-instruct"
 
@@ -33,24 +30,22 @@ def model() -> None:
     "--starter", is_flag=False, flag_value=DEFAULT_STARTER, help=f"A starter model; {DEFAULT_STARTER} when none is named."
 )
 @json_option
-def add(name: str, folder: Path | None, hub: str | None, revision: str | None, starter: str | None, as_json: bool) -> None:
+def add(name: str, *, folder: Path | None, hub: str | None, revision: str | None, starter: str | None, as_json: bool) -> None:
     """Check a model, store it by digest, and call it NAME."""
     given = [each for each in (folder, hub, starter) if each is not None]
     if len(given) != 1:
         raise click.UsageError("Give one of --folder, --hub, --starter.")
     if hub is not None and revision is None:
         raise click.UsageError("--hub needs --revision, so that the same bytes come every time.")
-    added = _add(name, folder, hub, revision, starter)
+    from intramural.domain.views import ModelSource  # noqa: PLC0415 - keeps `--help` fast
+
+    source = ModelSource(folder=str(folder.absolute()) if folder else None, hub=hub, revision=revision, starter=starter)
+    with counting(f"Adding {name}") as report:
+        added = connect().add_model(name, source, on_progress=report)
     if as_json:
         write_json(added.document())
         return
-    note(
-        f"Added {added.name}: {parameters(added.parameters)} parameters, {size(added.size_bytes)}, {short_digest(added.digest)}."
-    )
-
-
-def _add(name: str, folder: Path | None, hub: str | None, revision: str | None, starter: str | None) -> BaseModelVersion:
-    raise NotImplementedError
+    note(f"Added {added.name}: {parameters(added.parameters)} parameters, {size(added.size_bytes)}, {added.digest}.")
 
 
 @model.command(name="list")

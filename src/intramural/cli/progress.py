@@ -114,16 +114,16 @@ def following() -> Iterator[Follower]:
 
 @contextmanager
 def counting(words: str) -> Iterator[Any]:
-    """Yield `report(done, total)` for one long step, such as reading a file; silent off a terminal."""
+    """Yield `report(done, total, what)` for a long step, such as reading a file; silent off a terminal."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, what: None
         return
     with _rich_progress() as progress:
         task = progress.add_task(words, total=None, figures="")
 
-        def report(done: float, total: float | None) -> None:
-            share = f"{100 * done / total:.0f} %" if total else ""
-            progress.update(task, completed=done, total=total, figures=share)
+        def report(done: int, total: int, what: str) -> None:
+            share = f"{100 * done / total:.0f} %" if total > 1 else ""
+            progress.update(task, description=printable(f"{words}: {what}"), completed=done, total=total or None, figures=share)
 
         yield report
 
