@@ -1,1 +1,80 @@
-"""."""
+"""
+What an operator may set: `INTRAMURAL_HOME/intramural.toml`, and `INTRAMURAL_*` in the environment, which wins.
+
+Everything the platform keeps lies under the home; nothing else is read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from intramural.domain.value import Value
+from intramural.errors import InvalidInput
+
+FILE = "intramural.toml"
+PREFIX = "INTRAMURAL_"
+NOT_SETTINGS = {"INTRAMURAL_HOME", "INTRAMURAL_DEBUG"}
+
+
+class Settings(Value):
+    """The operator's choices."""
+
+    home: Path
+    parallel_runs: Annotated[int, Field(ge=1, le=256)] = 1
+    """Runs that may be under way at once."""
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
+    """How long a dead scheduler holds its runs."""
+    warm: bool = True
+    """Keep a process with the libraries imported, so that runs start at once."""
+    warm_idle_minutes: Annotated[float, Field(gt=0)] = 15.0
+    hub_endpoint: str | None = None
+    """A mirror of the model hub; `HF_ENDPOINT` is read too."""
+
+
+def load_settings(home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings of *home* (default: INTRAMURAL_HOME, else the user's data folder). Raises `InvalidInput`."""
+    home = (home or _home(environment)).absolute()
+    chosen: dict[str, Any] = {**_from_file(home / FILE), **_from_environment(environment)}
+    for key in chosen:
+        if key not in Settings.model_fields or key == "home":
+            near = get_close_matches(key, [each for each in Settings.model_fields if each != "home"], n=1)
+            raise InvalidInput(
+                f"Unknown setting `{key}` in {FILE} or {PREFIX}{key.upper()}.",
+                hint=f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(Settings.model_fields)}.",
+            )
+    chosen.setdefault("hub_endpoint", environment.get("HF_ENDPOINT"))
+    try:
+        return Settings(home=home, **chosen)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise InvalidInput(f"Setting `{'.'.join(map(str, first['loc']))}`: {first['msg']}.", hint=f"Mend {FILE}.") from None
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    given = environment.get("INTRAMURAL_HOME")
+    if given:
+        return Path(given).expanduser()
+    from platformdirs import user_data_path  # noqa: PLC0415  only where nothing is set
+
+    return user_data_path("intramural", appauthor=False)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} is not TOML: {error}.", hint="Mend the file.") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = [each for each in environment if each.startswith(PREFIX) and each not in NOT_SETTINGS]
+    return {each.removeprefix(PREFIX).lower(): environment[each] for each in names}

@@ -1,1 +1,1 @@
-"""."""
+"""The composition root: puts the parts together, in process or as a server's process."""

@@ -1,1 +1,10 @@
-"""."""
+"""
+Bytes by digest: base models, data sets, artifacts.
+
+Plain today; sealed under the customer's key later, without a change outside this room.
+"""
+
+from intramural.vault.tree import Tree, TreeFile
+from intramural.vault.vault import Vault
+
+__all__ = ["Tree", "TreeFile", "Vault"]

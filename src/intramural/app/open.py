@@ -1,0 +1,84 @@
+"""Opens the platform of one home: settings to store, vault and context, and a client over them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from intramural.app.model_builder import ProcessModelBuilder
+from intramural.app.run_control import LocalRunControl
+from intramural.app.transport import LocalTransport
+from intramural.client import Client
+from intramural.domain.access import Actor, Role
+from intramural.domain.value import ProjectId
+from intramural.errors import Unavailable
+from intramural.service.context import Context
+from intramural.settings import Settings, load_settings
+from intramural.store import Store
+from intramural.vault import Vault
+
+PROJECT = ProjectId("default")
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: no letters that are read as digits."""
+
+
+def open_client(home: Path | None = None) -> Client:
+    """Return a client that works in this process on *home*; nothing needs to be started."""
+    return Client(LocalTransport(open_context(load_settings(home), local_user())), PROJECT)
+
+
+def open_context(settings: Settings, actor: Actor) -> Context:
+    """Return the context of *actor* over the parts of a home. Raises `Unavailable` when the home cannot be used."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"{settings.home} cannot be used: {os.strerror(error.errno or 0)}.", hint="Set INTRAMURAL_HOME to a folder you may write."
+        ) from error
+    return Context(
+        store=Store.in_file(settings.home / "intramural.db"),
+        vault=Vault.in_folder(settings.home / "vault"),
+        home=settings.home,
+        actor=actor,
+        project=PROJECT,
+        now=lambda: datetime.now(UTC),
+        new_id=new_id,
+        model_builder=ProcessModelBuilder(settings.hub_endpoint),
+        run_control=LocalRunControl(),
+        hub_endpoint=settings.hub_endpoint,
+        parallel_runs=settings.parallel_runs,
+    )
+
+
+def local_user() -> Actor:
+    """Return whoever the operating system says runs this process; on one's own machine that is the owner."""
+    try:
+        login = getpass.getuser() if os.getuid() == _owner_of_login() else str(os.getuid())
+    except (KeyError, OSError):
+        login = str(os.getuid())
+    return Actor(subject=f"user:{login}", role=Role.OWNER)
+
+
+def _owner_of_login() -> int:
+    import pwd  # noqa: PLC0415  POSIX only
+
+    return pwd.getpwnam(getpass.getuser()).pw_uid
+
+
+def scheduler_actor() -> Actor:
+    """Return the platform's own actor."""
+    return Actor(subject="system:scheduler", role=Role.SYSTEM)
+
+
+def new_id(prefix: str) -> str:
+    """Return `prefix-` and 14 letters: nine of the time in milliseconds, so that ids sort by age, and five random ones."""
+    number = int(time.time() * 1000)
+    stamp = ""
+    for _ in range(9):
+        number, digit = divmod(number, 32)
+        stamp = ALPHABET[digit] + stamp
+    return f"{prefix}-{stamp}{''.join(secrets.choice(ALPHABET) for _ in range(5))}"

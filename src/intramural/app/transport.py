@@ -1,0 +1,109 @@
+"""
+The API in process: a table of routes, each a verb, JSON in and JSON out.
+
+A server will mount the same table; here a request is a function call with the same
+documents and the same errors, so code that works against one works against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic import ValidationError
+
+from intramural.client.transport import OnProgress, silent
+from intramural.domain.spec import JobSpec
+from intramural.domain.views import DatasetOptions, ModelSource
+from intramural.errors import InvalidInput, IntramuralError, NotFound, from_document
+from intramural.service import artifacts, audit, datasets, drill, jobs, models
+from intramural.service.context import Context
+
+
+class Request:
+    """What a route may look at."""
+
+    def __init__(self, parts: list[str], query: dict[str, Any], body: dict[str, Any], on_progress: OnProgress) -> None:
+        self.parts, self.query, self.body, self.on_progress = parts, query, body, on_progress
+
+
+Route = Callable[[Context, Request], Any]
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", "models"): lambda ctx, r: models.add_model(
+        ctx, r.body["name"], ModelSource.model_validate(r.body["source"]), r.on_progress
+    ),
+    ("GET", "models"): lambda ctx, _: models.list_models(ctx),
+    ("GET", "models/*"): lambda ctx, r: models.show_model(ctx, r.parts[0]),
+    ("DELETE", "models/*"): lambda ctx, r: models.remove_model(ctx, r.parts[0]),
+    ("POST", "datasets"): lambda ctx, r: datasets.add_dataset(
+        ctx, Path(r.body["path"]), r.body["name"], DatasetOptions.model_validate(r.body["options"]), r.on_progress
+    ),
+    ("GET", "datasets"): lambda ctx, _: datasets.list_datasets(ctx),
+    ("GET", "datasets/*"): lambda ctx, r: datasets.show_dataset(ctx, r.parts[0]),
+    ("GET", "datasets/*/difference"): lambda ctx, r: datasets.diff_datasets(ctx, r.parts[0], r.query["to"]),
+    ("POST", "datasets/*/sample"): lambda ctx, r: datasets.sample_dataset(ctx, r.parts[0], r.body["count"], r.body["side"]),
+    ("POST", "jobs/resolve"): lambda ctx, r: jobs.resolve_job(ctx, JobSpec.model_validate(r.body)),
+    ("POST", "jobs"): lambda ctx, r: jobs.submit_job(ctx, JobSpec.model_validate(r.body)),
+    ("GET", "jobs"): lambda ctx, _: jobs.list_jobs(ctx),
+    ("GET", "jobs/*"): lambda ctx, r: jobs.show_job(ctx, r.parts[0]),
+    ("GET", "jobs/*/explanation"): lambda ctx, r: jobs.explain_job(ctx, r.parts[0]),
+    ("GET", "jobs/*/events"): lambda ctx, r: jobs.job_events(ctx, r.parts[0], **r.query),
+    ("GET", "jobs/*/log"): lambda ctx, r: jobs.job_log(ctx, r.parts[0], **r.query),
+    ("POST", "jobs/*/cancel"): lambda ctx, r: jobs.cancel_job(ctx, r.parts[0]),
+    ("POST", "jobs/*/pause"): lambda ctx, r: jobs.pause_job(ctx, r.parts[0]),
+    ("POST", "jobs/*/resume"): lambda ctx, r: jobs.resume_job(ctx, r.parts[0], **r.body),
+    ("POST", "jobs/*/drill"): lambda ctx, r: drill.drill_job(ctx, r.parts[0]),
+    ("GET", "jobs/*/drill"): lambda ctx, r: drill.compare_attempts(ctx, r.parts[0]),
+    ("GET", "artifacts"): lambda ctx, r: artifacts.list_artifacts(ctx, r.query.get("job")),
+    ("GET", "artifacts/*"): lambda ctx, r: artifacts.show_artifact(ctx, r.parts[0]),
+    ("POST", "artifacts/*/export"): lambda ctx, r: artifacts.export_artifact(ctx, r.parts[0], Path(r.body["folder"])),
+    ("POST", "artifacts/*/verify"): lambda ctx, r: artifacts.verify_artifact(ctx, r.parts[0]),
+    ("GET", "audit"): lambda ctx, r: audit.list_audit(ctx, **r.query),
+}
+"""Below `/api/v1/projects/{project}/`; a star is one part of the path."""
+
+
+class LocalTransport:
+    """Answers the SDK's requests with the verbs of one context."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._root = f"/api/v1/projects/{context.project}/"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+        on_progress: OnProgress = silent,
+    ) -> Any:
+        """Return the answer's document; errors are rebuilt from theirs, as they would be behind a wire."""
+        route, parts = self._match(method, path)
+        try:
+            return _plain(route(self._context, Request(parts, query or {}, body or {}, on_progress)))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            raise InvalidInput(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
+        except IntramuralError as error:
+            raise from_document(error.document()) from error
+
+    def _match(self, method: str, path: str) -> tuple[Route, list[str]]:
+        steps = path.removeprefix(self._root).split("/")
+        for (verb, template), route in ROUTES.items():
+            wanted = template.split("/")
+            if verb == method and len(wanted) == len(steps):
+                pairs = list(zip(wanted, steps, strict=True))
+                if all(want in ("*", step) for want, step in pairs):
+                    return route, [unquote(step) for want, step in pairs if want == "*"]
+        raise NotFound(f"There is no {method} {path}.")
+
+
+def _plain(answer: Any) -> Any:
+    if isinstance(answer, list):
+        return [_plain(each) for each in answer]
+    return answer.document() if hasattr(answer, "document") else answer

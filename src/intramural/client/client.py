@@ -1,0 +1,158 @@
+"""
+The SDK: one typed method per verb, over the paths the HTTP API has.
+
+    with nothing started, `intramural.app.open.open_client()` gives one that works in process.
+
+Paths of files and folders are those of the machine that answers; in process, that is this one.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from intramural.client.transport import OnProgress, Transport, silent
+from intramural.domain.access import AuditEntry
+from intramural.domain.artifact import Artifact
+from intramural.domain.dataset import DatasetDifference, DatasetVersion
+from intramural.domain.drill import DrillReceipt
+from intramural.domain.job import Job
+from intramural.domain.model import BaseModelVersion
+from intramural.domain.report import JobReport
+from intramural.domain.spec import JobSpec
+from intramural.domain.views import DatasetOptions, Explanation, JobEvent, JobLog, ModelSource, Resolution, Sample
+from intramural.errors import TimedOut
+
+DRILL_PAUSE_SECONDS = 0.2
+
+
+class Client:
+    """A project of the platform, as code sees it."""
+
+    def __init__(self, transport: Transport, project: str = "default") -> None:
+        self._transport = transport
+        self._root = f"/api/v1/projects/{quote(project)}"
+
+    def add_model(self, name: str, source: ModelSource, on_progress: OnProgress = silent) -> BaseModelVersion:
+        """Check a model and store it by digest under *name*."""
+        body = {"name": name, "source": source.document()}
+        return BaseModelVersion.model_validate(self._call("POST", "/models", body=body, on_progress=on_progress))
+
+    def list_models(self) -> list[BaseModelVersion]:
+        """Return every base model, oldest first."""
+        return [BaseModelVersion.model_validate(each) for each in self._call("GET", "/models")]
+
+    def show_model(self, name: str) -> BaseModelVersion:
+        """Return one base model."""
+        return BaseModelVersion.model_validate(self._call("GET", f"/models/{_part(name)}"))
+
+    def remove_model(self, name: str) -> None:
+        """Forget a base model."""
+        self._call("DELETE", f"/models/{_part(name)}")
+
+    def add_dataset(
+        self, path: Path, name: str, options: DatasetOptions | None = None, on_progress: OnProgress = silent
+    ) -> DatasetVersion:
+        """Validate a file and store it as a version of *name*."""
+        body = {"path": str(path), "name": name, "options": (options or DatasetOptions()).document()}
+        return DatasetVersion.model_validate(self._call("POST", "/datasets", body=body, on_progress=on_progress))
+
+    def list_datasets(self) -> list[DatasetVersion]:
+        """Return every version of every data set."""
+        return [DatasetVersion.model_validate(each) for each in self._call("GET", "/datasets")]
+
+    def show_dataset(self, label: str) -> DatasetVersion:
+        """Return `name@version`, or the newest of `name`."""
+        return DatasetVersion.model_validate(self._call("GET", f"/datasets/{_part(label)}"))
+
+    def diff_datasets(self, left: str, right: str) -> DatasetDifference:
+        """Count what changed between two versions."""
+        found = self._call("GET", f"/datasets/{_part(left)}/difference", query={"to": right})
+        return DatasetDifference.model_validate(found)
+
+    def sample_dataset(self, label: str, count: int = 3, side: str = "train") -> Sample:
+        """Return examples in clear; recorded as an act."""
+        return Sample.model_validate(self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side}))
+
+    def resolve_job(self, spec: JobSpec) -> Resolution:
+        """Tell what submitting *spec* would use; change nothing."""
+        return Resolution.model_validate(self._call("POST", "/jobs/resolve", body=spec.document()))
+
+    def submit_job(self, spec: JobSpec) -> Job:
+        """Queue a job."""
+        return Job.model_validate(self._call("POST", "/jobs", body=spec.document()))
+
+    def list_jobs(self) -> list[Job]:
+        """Return jobs, newest first."""
+        return [Job.model_validate(each) for each in self._call("GET", "/jobs")]
+
+    def show_job(self, ref: str) -> JobReport:
+        """Return a job's whole document; *ref* is an id, its beginning, or a name (the newest)."""
+        return JobReport.model_validate(self._call("GET", f"/jobs/{_part(ref)}"))
+
+    def explain_job(self, ref: str) -> Explanation:
+        """Tell why a job stands where it stands."""
+        return Explanation.model_validate(self._call("GET", f"/jobs/{_part(ref)}/explanation"))
+
+    def job_events(self, ref: str, *, after: int = 0, limit: int = 1000) -> list[JobEvent]:
+        """Return events after the place *after*, over all attempts."""
+        found = self._call("GET", f"/jobs/{_part(ref)}/events", query={"after": after, "limit": limit})
+        return [JobEvent.model_validate(each) for each in found]
+
+    def job_log(self, ref: str, *, offset: int = 0) -> JobLog:
+        """Return the next piece of the log."""
+        return JobLog.model_validate(self._call("GET", f"/jobs/{_part(ref)}/log", query={"offset": offset}))
+
+    def cancel_job(self, ref: str) -> Job:
+        """Ask for a job's end."""
+        return Job.model_validate(self._call("POST", f"/jobs/{_part(ref)}/cancel"))
+
+    def pause_job(self, ref: str) -> Job:
+        """Ask for a checkpoint and a rest."""
+        return Job.model_validate(self._call("POST", f"/jobs/{_part(ref)}/pause"))
+
+    def resume_job(self, ref: str, *, accept_drift: bool = False) -> Job:
+        """Queue a job again from its newest verified checkpoint."""
+        return Job.model_validate(self._call("POST", f"/jobs/{_part(ref)}/resume", body={"accept_drift": accept_drift}))
+
+    def drill_job(self, ref: str, *, timeout_seconds: float = 3600) -> DrillReceipt:
+        """Kill a running job's process, wait until it caught up, and return whether it continued exactly. Raises `TimedOut`."""
+        until = time.monotonic() + timeout_seconds
+        path = f"/jobs/{_part(ref)}/drill"
+        answer = self._call("POST", path)
+        while answer is None or not answer["complete"]:
+            if time.monotonic() > until:
+                raise TimedOut(f"The drill of {ref} did not end within {timeout_seconds:.0f} s.", hint="`intramural why` tells where it is.")
+            time.sleep(DRILL_PAUSE_SECONDS)
+            answer = self._call("POST", path) if answer is None else self._call("GET", path)
+        return DrillReceipt.model_validate(answer["receipt"])
+
+    def list_artifacts(self, job: str | None = None) -> list[Artifact]:
+        """Return the artifacts of a job, or of all."""
+        return [Artifact.model_validate(each) for each in self._call("GET", "/artifacts", query={"job": job} if job else None)]
+
+    def show_artifact(self, ref: str) -> Artifact:
+        """Return one artifact by id or digest, or the unique beginning of either."""
+        return Artifact.model_validate(self._call("GET", f"/artifacts/{_part(ref)}"))
+
+    def export_artifact(self, ref: str, folder: Path) -> Artifact:
+        """Copy an artifact's files to a new or empty folder."""
+        return Artifact.model_validate(self._call("POST", f"/artifacts/{_part(ref)}/export", body={"folder": str(folder)}))
+
+    def verify_artifact(self, ref: str) -> Artifact:
+        """Read an artifact whole and compare with its digests. Raises `IntegrityFailure`."""
+        return Artifact.model_validate(self._call("POST", f"/artifacts/{_part(ref)}/verify"))
+
+    def list_audit(self, limit: int = 20) -> list[AuditEntry]:
+        """Return the newest audit entries, the newest last."""
+        return [AuditEntry.model_validate(each) for each in self._call("GET", "/audit", query={"limit": limit})]
+
+    def _call(self, method: str, path: str, **rest: Any) -> Any:
+        return self._transport.request(method, self._root + path, **rest)
+
+
+def _part(name: str) -> str:
+    """Write a name as one part of a path: names hold slashes."""
+    return quote(name, safe="")

@@ -1,0 +1,146 @@
+"""Base models: added once, checked, kept by digest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from difflib import get_close_matches
+from pathlib import Path
+
+from intramural.domain.access import Action
+from intramural.domain.model import BaseModelVersion
+from intramural.domain.views import ModelSource
+from intramural.errors import Conflict, InvalidInput, NotFound, UnsafeModel
+from intramural.service.context import Context, OnProgress
+from intramural.store import Reading
+
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+
+def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgress) -> BaseModelVersion:
+    """Fetch or read a model, check it, and store it by digest. Raises `UnsafeModel`, `Conflict` and what the builder raises."""
+    ctx.check(Action.MODEL_ADD, target=name)
+    with ctx.read() as tx:
+        if tx.models.find(ctx.project, name):
+            raise Conflict(f"There is a base model {name} already.", hint="Remove it first, or choose another name.")
+    work = ctx.home / "work"
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        folder = _folder(ctx, name, source, Path(scratch), on_progress)
+        facts = ctx.model_builder.build(source, folder, on_progress)
+        _check(ctx, name, folder)
+        on_progress(1, 1, "storing by digest")
+        digest, tree = ctx.vault.put_tree(folder)
+    model = BaseModelVersion(name=name, digest=digest, size_bytes=tree.size_bytes, added_at=ctx.now(), **facts)
+    with ctx.act(Action.MODEL_ADD, target=f"{name} {digest}") as tx:
+        tx.models.add(ctx.project, model)
+    return model
+
+
+def _folder(ctx: Context, name: str, source: ModelSource, scratch: Path, on_progress: OnProgress) -> Path:
+    """Return where the builder works: a fresh folder, holding a copy of what a folder source gave."""
+    target = scratch / "model"
+    if source.folder is None:
+        target.mkdir()
+        return target
+    given = Path(source.folder)
+    if not given.is_dir():
+        raise NotFound(f"There is no folder {given}.", hint="Give the folder that holds config.json.")
+    _check(ctx, name, given)
+    on_progress(0, 1, "copying the folder")
+    shutil.copytree(given, target, symlinks=True)
+    return target
+
+
+def _check(ctx: Context, name: str, folder: Path) -> None:
+    """Refuse what could run code; require what a run needs."""
+    try:
+        check_folder(folder)
+    except UnsafeModel as refusal:
+        raise ctx.refuse(Action.MODEL_ADD, refusal, target=name) from None
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `UnsafeModel` for pickle weights or code, `InvalidInput` for a folder that is no model."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise UnsafeModel(f"{name} is a link.", hint="Give a folder of plain files.", rule="model:plain-files")
+        if path.suffix in PICKLES:
+            raise UnsafeModel(
+                f"{name} holds pickled weights, which can run code when they are loaded.",
+                hint="Convert the model to safetensors and leave the pickle files out.",
+                rule="model:no-pickle",
+            )
+        if path.suffix in {".py", ".so", ".pyc"}:
+            raise UnsafeModel(
+                f"{name} is code; a model may not bring its own.", hint="Remove it.", rule="model:no-remote-code"
+            )
+    config = _json(folder / "config.json")
+    _no_code(config)
+    _no_code(_json(folder / "tokenizer_config.json", required=False))
+    if not list(folder.glob("*.safetensors")):
+        raise InvalidInput("The folder has no *.safetensors.", hint="Save the model with safe_serialization=True.")
+    if not (folder / "tokenizer.json").is_file():
+        raise InvalidInput("The folder has no tokenizer.json.", hint="Save a fast tokenizer into the folder.")
+
+
+def _no_code(config: dict[str, object]) -> None:
+    if "auto_map" in config:
+        raise UnsafeModel(
+            "The configuration asks for code from elsewhere (auto_map).",
+            hint="Use a model whose architecture Transformers has itself.",
+            rule="model:no-remote-code",
+        )
+
+
+def _json(path: Path, *, required: bool = True) -> dict[str, object]:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise InvalidInput(f"The folder has no {path.name}.", hint="Give a model folder as Transformers saves it.") from None
+    except ValueError:
+        raise InvalidInput(f"{path.name} is not JSON.", hint="Save the model again.") from None
+    return document if isinstance(document, dict) else {}
+
+
+def list_models(ctx: Context) -> list[BaseModelVersion]:
+    """Return every base model, oldest first."""
+    with ctx.read() as tx:
+        return tx.models.all(ctx.project)
+
+
+def show_model(ctx: Context, name: str) -> BaseModelVersion:
+    """Return one base model. Raises `NotFound` with the nearest name."""
+    with ctx.read() as tx:
+        return find_model(ctx, tx, name)
+
+
+def find_model(ctx: Context, tx: Reading, name: str) -> BaseModelVersion:
+    """Return the model of that name within a reading. Raises `NotFound` with the nearest name."""
+    found = tx.models.find(ctx.project, name)
+    if found is None:
+        known = [each.name for each in tx.models.all(ctx.project)]
+        raise NotFound(f"There is no base model {name}.", hint=nearest(name, known, "intramural model add"))
+    return found
+
+
+def remove_model(ctx: Context, name: str) -> None:
+    """Forget a base model; its bytes stay while artifacts name them. Raises `Conflict` while a job needs it."""
+    with ctx.act(Action.MODEL_REMOVE, target=name) as tx:
+        model = find_model(ctx, tx, name)
+        busy = [each for each in tx.jobs.all(ctx.project) if each.base_digest == model.digest and not each.state.is_final]
+        if busy:
+            raise Conflict(f"Job {busy[0].spec.name} needs {name}.", hint=f"Wait for it, or `intramural cancel {busy[0].id}`.")
+        tx.models.remove(ctx.project, name)
+
+
+def nearest(name: str, known: list[str], otherwise: str) -> str:
+    """Return a hint: the nearest of *known* names, or what to do when there is none."""
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"Did you mean {near[0]}?"
+    return f"Known: {', '.join(known[:10])}." if known else f"Add one with `{otherwise}`."

@@ -1,0 +1,120 @@
+"""
+The store: opens the database, hands out readings and transactions, and translates its errors once.
+
+A transaction is one writer at a time (`BEGIN IMMEDIATE` on SQLite); a reading sees one
+consistent state and cannot write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from intramural.errors import Conflict, Unavailable
+from intramural.store.repositories import Artifacts, Audit, Datasets, Events, Jobs, Models, Runs
+from intramural.store.tables import METADATA, SCHEMA, SCHEMA_VERSION
+
+BUSY_MILLISECONDS = 10_000
+
+
+class Reading:
+    """The repositories over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.models = Models(connection)
+        self.datasets = Datasets(connection)
+        self.jobs = Jobs(connection)
+        self.runs = Runs(connection)
+        self.events = Events(connection)
+        self.artifacts = Artifacts(connection)
+        self.audit = Audit(connection)
+
+
+class Transaction(Reading):
+    """A reading that may write; commits when its block ends, rolls back when it raises."""
+
+
+class Store:
+    """The platform's database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def in_file(cls, path: Path) -> Store:
+        """Open or create the SQLite database *path*. Raises `Unavailable` when it cannot be used."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"{path.parent} cannot be created.", hint="Set INTRAMURAL_HOME to a folder you may write.") from error
+        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level=None)
+        event.listen(engine, "connect", _prepare_sqlite)
+        store = cls(engine)
+        store._create(path)
+        return store
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Read one consistent state."""
+        with self._connected("BEGIN") as connection:
+            yield Reading(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """Write, alone. Raises `Conflict` where a unique value exists already."""
+        with self._connected("BEGIN IMMEDIATE") as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def _connected(self, begin: str) -> Iterator[Connection]:
+        with _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql(begin)
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    def _create(self, path: Path) -> None:
+        with self._connected("BEGIN") as connection:
+            has_schema = connection.dialect.has_table(connection, SCHEMA.name)
+            version = connection.execute(select(SCHEMA.c.version)).scalar() if has_schema else None
+        if version is None:
+            with self._connected("BEGIN IMMEDIATE") as connection:
+                METADATA.create_all(connection, checkfirst=True)
+                if connection.execute(select(SCHEMA.c.version)).scalar() is None:
+                    connection.execute(insert(SCHEMA).values(version=SCHEMA_VERSION))
+            path.chmod(0o600)
+        elif version > SCHEMA_VERSION:
+            raise Unavailable(
+                f"The database is of version {version}; this intramural knows {SCHEMA_VERSION}.", hint="Upgrade intramural."
+            )
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict("Something with that name or number exists already.", hint="Look it up, or choose another name.") from error
+    except DatabaseError as error:
+        raise Unavailable(
+            f"The database cannot be used ({type(error.orig).__name__}: {error.orig}).",
+            hint="Check INTRAMURAL_HOME: is its disk full, read-only, or the file damaged?",
+        ) from error
+    except SQLAlchemyError as error:
+        raise Unavailable(f"The database cannot be used ({type(error).__name__}).", hint="Check INTRAMURAL_HOME.") from error

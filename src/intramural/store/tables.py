@@ -1,0 +1,97 @@
+"""
+The tables. Each value is kept whole as a JSON document; beside it stand the columns that statements look at.
+
+A change here raises `SCHEMA_VERSION` and brings a migration.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
+
+SCHEMA_VERSION = 1
+
+METADATA = MetaData()
+
+SCHEMA = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
+
+MODELS = Table(
+    "base_models",
+    METADATA,
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("added_at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
+)
+
+DATASETS = Table(
+    "dataset_versions",
+    METADATA,
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("added_at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
+)
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("submitted_at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("jobs_by_name", "project", "name", "submitted_at"),
+    Index("jobs_by_state", "state", "submitted_at"),
+)
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("job_id", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("document", JSON, nullable=False),
+    UniqueConstraint("job_id", "attempt"),
+    Index("runs_by_end", "ended"),
+)
+
+EVENTS = Table(
+    "run_events",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("type", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    UniqueConstraint("run_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+ARTIFACTS = Table(
+    "artifacts",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("job_id", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
+    UniqueConstraint("run_id", "kind"),
+    Index("artifacts_by_job", "job_id"),
+)
+
+AUDIT = Table(
+    "audit_entries",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("project", String, nullable=False),
+    Column("document", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
