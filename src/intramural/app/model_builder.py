@@ -47,7 +47,9 @@ class ProcessModelBuilder:
             missing = "No module named 'torch'" in last[0] or "No module named 'transformers'" in last[0]
             raise Unavailable(
                 f"The model could not be built: {last[0][:300]}",
-                hint="Install the workloads: pip install 'intramural[train]'." if missing else "Try again; `free -h` tells whether memory ran out.",
+                hint="Install the workloads: pip install 'intramural[train]'."
+                if missing
+                else "Try again; `free -h` tells whether memory ran out.",
             )
         if "error" in answer:
             raise from_document(answer["error"])
@@ -56,7 +58,9 @@ class ProcessModelBuilder:
 
 def _request(source: ModelSource) -> dict[str, Any]:
     if sum(each is not None for each in (source.folder, source.hub, source.starter)) != 1:
-        raise InvalidInput("A model comes from one of: a folder, a hub, a starter.", hint="Give one of --folder, --hub, --starter.")
+        raise InvalidInput(
+            "A model comes from one of: a folder, a hub, a starter.", hint="Give one of --folder, --hub, --starter."
+        )
     if source.starter == TINY_RANDOM:
         return {"source": TINY_RANDOM}
     if source.starter is not None:

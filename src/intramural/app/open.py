@@ -37,7 +37,8 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable(
-            f"{settings.home} cannot be used: {os.strerror(error.errno or 0)}.", hint="Set INTRAMURAL_HOME to a folder you may write."
+            f"{settings.home} cannot be used: {os.strerror(error.errno or 0)}.",
+            hint="Set INTRAMURAL_HOME to a folder you may write.",
         ) from error
     return Context(
         store=Store.in_file(settings.home / "intramural.db"),

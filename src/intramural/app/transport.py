@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from intramural.client.transport import OnProgress, silent
 from intramural.domain.spec import JobSpec
 from intramural.domain.views import DatasetOptions, ModelSource
-from intramural.errors import InvalidInput, IntramuralError, NotFound, from_document
+from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
 from intramural.service import artifacts, audit, datasets, drill, jobs, models
 from intramural.service.context import Context
 

@@ -74,7 +74,9 @@ class Client:
 
     def sample_dataset(self, label: str, count: int = 3, side: str = "train") -> Sample:
         """Return examples in clear; recorded as an act."""
-        return Sample.model_validate(self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side}))
+        return Sample.model_validate(
+            self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side})
+        )
 
     def resolve_job(self, spec: JobSpec) -> Resolution:
         """Tell what submitting *spec* would use; change nothing."""
@@ -124,7 +126,10 @@ class Client:
         answer = self._call("POST", path)
         while answer is None or not answer["complete"]:
             if time.monotonic() > until:
-                raise TimedOut(f"The drill of {ref} did not end within {timeout_seconds:.0f} s.", hint="`intramural why` tells where it is.")
+                raise TimedOut(
+                    f"The drill of {ref} did not end within {timeout_seconds:.0f} s.",
+                    hint="`intramural why` tells where it is.",
+                )
             time.sleep(DRILL_PAUSE_SECONDS)
             answer = self._call("POST", path) if answer is None else self._call("GET", path)
         return DrillReceipt.model_validate(answer["receipt"])

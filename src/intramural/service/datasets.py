@@ -47,7 +47,13 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
         shutil.rmtree(scratch, ignore_errors=True)
     counts = {field: getattr(taken, field) for field in type(taken).model_fields}
     digest = digest_of(
-        {"kind": taken.kind, "train": train, "holdout": holdout, "split": taken.split.document(), "class": options.classification}
+        {
+            "kind": taken.kind,
+            "train": train,
+            "holdout": holdout,
+            "split": taken.split.document(),
+            "class": options.classification,
+        }
     )
     with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:
         same = tx.datasets.with_digest(ctx.project, name, digest)
@@ -116,7 +122,9 @@ def diff_datasets(ctx: Context, left: str, right: str) -> DatasetDifference:
     one_train, one_holdout = _digests(ctx, one.train_digest), _digests(ctx, one.holdout_digest)
     other_train, other_holdout = _digests(ctx, other.train_digest), _digests(ctx, other.holdout_digest)
     ours, theirs = one_train | one_holdout, other_train | other_holdout
-    moved = (one_train - one_holdout) & (other_holdout - other_train) | (one_holdout - one_train) & (other_train - other_holdout)
+    moved = (one_train - one_holdout) & (other_holdout - other_train) | (one_holdout - one_train) & (
+        other_train - other_holdout
+    )
     return DatasetDifference(
         left=one.label,
         right=other.label,

@@ -77,7 +77,9 @@ def _resolution(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: Datas
             f"train.sequence_length {length} is more than the {base.context_tokens} tokens of {base.name}.",
             hint="Lower it, or leave it at auto.",
         )
-    checks = [f"{base.name} ({base.parameters / 1e6:.0f} M parameters) and {data.label} ({data.train_examples} examples) fit together."]
+    checks = [
+        f"{base.name} ({base.parameters / 1e6:.0f} M parameters) and {data.label} ({data.train_examples} examples) fit together."
+    ]
     checks.append(_enough_disk(ctx, spec, base))
     checks.append(_enough_memory(spec, base))
     return Resolution(
@@ -181,7 +183,9 @@ def explain_job(ctx: Context, ref: str) -> Explanation:
             running = [each for each in ahead if each.state is JobState.RUNNING]
             summary = _waiting(ctx, running)
             if job.failure is not None:
-                summary = f"attempt {job.attempts} was lost ({job.failure.cause}); the next begins from step {job.checkpoint_step}"
+                summary = (
+                    f"attempt {job.attempts} was lost ({job.failure.cause}); the next begins from step {job.checkpoint_step}"
+                )
             return Explanation(job_id=job.id, state=job.state, summary=summary, next_step=_look_at(running))
         standing = progress_of(tx, job)
     if job.state is JobState.RUNNING:

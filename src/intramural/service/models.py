@@ -74,9 +74,7 @@ def check_folder(folder: Path) -> None:
                 rule="model:no-pickle",
             )
         if path.suffix in {".py", ".so", ".pyc"}:
-            raise UnsafeModel(
-                f"{name} is code; a model may not bring its own.", hint="Remove it.", rule="model:no-remote-code"
-            )
+            raise UnsafeModel(f"{name} is code; a model may not bring its own.", hint="Remove it.", rule="model:no-remote-code")
     config = _json(folder / "config.json")
     _no_code(config)
     _no_code(_json(folder / "tokenizer_config.json", required=False))

@@ -76,9 +76,9 @@ def build_report(ctx: Context, tx: Reading, job: Job) -> JobReport:
         seconds_left=_left(steps, total) if job.state is JobState.RUNNING else None,
         metrics=_measured(by_type),
         tokens_per_second=_rate(list(steps.values())),
-        peak_memory_bytes=max(
-            (body["memory_bytes"] for body in steps.values()), default=None
-        ) if not by_type["outcome"] else max(body["peak_memory_bytes"] or 0 for body in by_type["outcome"]),
+        peak_memory_bytes=max((body["memory_bytes"] for body in steps.values()), default=None)
+        if not by_type["outcome"]
+        else max(body["peak_memory_bytes"] or 0 for body in by_type["outcome"]),
         curve=_curve(steps),
         checkpoints=_checkpoints(rows, runs),
         attempts=_attempts(rows, runs),

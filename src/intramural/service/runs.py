@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from intramural.domain.access import Action
 from intramural.domain.artifact import Artifact, ArtifactKind, Lineage
@@ -16,10 +15,35 @@ from intramural.domain.job import Job, JobState, Lease, Outcome, Run, Wish
 from intramural.domain.spec import JobClass
 from intramural.domain.value import ArtifactId, RunId, digest_of
 from intramural.domain.views import Claim
-from intramural.domain.workload import CHECKPOINTS, EVENTS_FILE, INPUTS, LOG_FILE, OUTPUTS, SPEC_FILE, WorkloadSpec
-from intramural.errors import Conflict, StaleFence
+from intramural.domain.workload import (
+    CHECKPOINTS,
+    EVENTS_FILE,
+    INPUTS,
+    LOG_FILE,
+    OUTPUTS,
+    SPEC_FILE,
+    CheckpointEvent,
+    Event,
+    ResumeEvent,
+    WorkloadSpec,
+)
+from intramural.errors import StaleFence
 from intramural.service.context import Context
 from intramural.vault import Tree
+
+__all__ = [
+    "Claim",
+    "adopt_runs",
+    "claim_run",
+    "collect_artifacts",
+    "end_run",
+    "last_event",
+    "queue_length",
+    "record_events",
+    "renew_lease",
+    "stage_run",
+    "wishes",
+]
 
 URGENCY = {JobClass.DEV: 0, JobClass.TRAINING: 1, JobClass.BATCH: 2}
 
@@ -97,13 +121,13 @@ def last_event(ctx: Context, run_id: RunId) -> int:
         return tx.events.last_seq(run_id)
 
 
-def record_events(ctx: Context, run_id: RunId, fence: int, first_seq: int, events: Sequence[dict[str, Any]]) -> None:
+def record_events(ctx: Context, run_id: RunId, fence: int, first_seq: int, events: Sequence[Event]) -> None:
     """Store events of a run, numbered from *first_seq* (1 is its first); what is there already is left as it is."""
     with ctx.store.writing() as tx:
         run = tx.runs.get(run_id)
         run.lease.check(fence)
-        tx.events.append(run_id, first_seq, events)
-        newest = max((each["step"] for each in events if each["type"] in {"checkpoint", "resume"}), default=0)
+        tx.events.append(run_id, first_seq, [each.document() for each in events])
+        newest = max((each.step for each in events if isinstance(each, CheckpointEvent | ResumeEvent)), default=0)
         if newest > run.checkpoint_step:
             tx.runs.save(run.model_copy(update={"checkpoint_step": newest}))
 
@@ -219,12 +243,3 @@ def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path)
             tx.artifacts.add(job.project, artifact)
             made.append(artifact)
         return made
-
-
-def run_of(ctx: Context, run_id: RunId) -> Run:
-    """Return a run as it stands. Raises `Conflict` when it is unknown."""
-    with ctx.read() as tx:
-        for run in tx.runs.open():
-            if run.id == run_id:
-                return run
-    raise Conflict(f"Run {run_id} is not open.")

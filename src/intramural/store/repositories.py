@@ -119,7 +119,9 @@ class Jobs(Repository):
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
         """Return the jobs of every project in *states*, oldest first."""
         wanted = [each.value for each in states]
-        rows = self._run(select(JOBS.c.document).where(JOBS.c.state.in_(wanted)).order_by(JOBS.c.submitted_at, JOBS.c.id)).scalars()
+        rows = self._run(
+            select(JOBS.c.document).where(JOBS.c.state.in_(wanted)).order_by(JOBS.c.submitted_at, JOBS.c.id)
+        ).scalars()
         return [Job.model_validate(each) for each in rows]
 
 
@@ -191,7 +193,9 @@ class Artifacts(Repository):
     def matching(self, project: ProjectId, ref: str) -> list[Artifact]:
         """Return artifacts whose id or digest begins with *ref*."""
         begins = ARTIFACTS.c.id.startswith(ref, autoescape=True) | ARTIFACTS.c.digest.startswith(ref, autoescape=True)
-        query = select(ARTIFACTS.c.document).where(ARTIFACTS.c.project == project, begins).order_by(ARTIFACTS.c.created_at.desc())
+        query = (
+            select(ARTIFACTS.c.document).where(ARTIFACTS.c.project == project, begins).order_by(ARTIFACTS.c.created_at.desc())
+        )
         return [Artifact.model_validate(each) for each in self._run(query.limit(3)).scalars()]
 
     def all(self, project: ProjectId, job_id: JobId | None = None) -> list[Artifact]:

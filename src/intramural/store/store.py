@@ -52,7 +52,9 @@ class Store:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Unavailable(f"{path.parent} cannot be created.", hint="Set INTRAMURAL_HOME to a folder you may write.") from error
+            raise Unavailable(
+                f"{path.parent} cannot be created.", hint="Set INTRAMURAL_HOME to a folder you may write."
+            ) from error
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level=None)
         event.listen(engine, "connect", _prepare_sqlite)
         store = cls(engine)
@@ -110,7 +112,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict("Something with that name or number exists already.", hint="Look it up, or choose another name.") from error
+        raise Conflict(
+            "Something with that name or number exists already.", hint="Look it up, or choose another name."
+        ) from error
     except DatabaseError as error:
         raise Unavailable(
             f"The database cannot be used ({type(error.orig).__name__}: {error.orig}).",

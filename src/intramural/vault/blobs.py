@@ -81,7 +81,9 @@ class DirectoryBlobs:
         try:
             return open(self._path(digest), "rb")
         except FileNotFoundError:
-            raise IntegrityFailure(f"The vault lacks {digest[:19]}….", hint="Add the model or data again.", digest=digest) from None
+            raise IntegrityFailure(
+                f"The vault lacks {digest[:19]}….", hint="Add the model or data again.", digest=digest
+            ) from None
 
     def size(self, digest: Digest) -> int | None:
         """Return the size in bytes, or None."""

@@ -1,0 +1,17 @@
+"""Reaches the processes of this machine's runs, for the one verb that kills on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from intramural.domain.workload import PID_FILE
+from intramural.scheduler.processes import Process
+
+
+class LocalRunControl:
+    """Kills a run by its directory."""
+
+    def kill(self, run_folder: Path) -> bool:
+        """Send SIGKILL to the run's process group; tell whether there was a process."""
+        process = Process.read(run_folder / PID_FILE)
+        return process is not None and process.kill()
