@@ -56,7 +56,9 @@ class WorkloadSpec(Value):
     """Versions the control plane froze with the job; compared at resume."""
     accept_drift: bool = False
     submitted_at: float
-    """Seconds since the epoch, to measure the start latency."""
+    """Seconds since the epoch; the date a chat template may write, the same for every attempt."""
+    asked_at: float
+    """Seconds since the epoch when this attempt was asked for; the start latency counts from it."""
 
 
 class _Event(Value):

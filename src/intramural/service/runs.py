@@ -178,7 +178,8 @@ def stage_run(ctx: Context, claim: Claim, run_folder: Path) -> None:
         base_digest=job.base_digest,
         dataset_digest=job.dataset_digest,
         accept_drift=run.accept_drift,
-        submitted_at=(job.submitted_at if run.attempt == 1 else run.started_at).timestamp(),
+        submitted_at=job.submitted_at.timestamp(),
+        asked_at=(job.submitted_at if run.attempt == 1 else run.started_at).timestamp(),
     )
     # Written last: a directory with a spec is a whole one.
     partial = run_folder / f".{SPEC_FILE}"

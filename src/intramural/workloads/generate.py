@@ -62,7 +62,9 @@ def greedy(
         chosen = order[at : at + BATCH_PROMPTS]
         batch, last = _prefill(decoder, [prompts[n] for n in chosen], max_new_tokens)
         batch.owners, batch.said = list(chosen), answers
-        done += _answer(decoder, batch, last, max_new_tokens, frozenset(eos_ids), lambda ended, done=done: on_progress(done + ended))
+        done += _answer(
+            decoder, batch, last, max_new_tokens, frozenset(eos_ids), lambda ended, done=done: on_progress(done + ended)
+        )
     return answers
 
 
@@ -113,7 +115,9 @@ def _prefill(decoder: Decoder, prompts: list[list[int]], room: int) -> tuple[_Ba
 
     def keep(key: Tensor, value: Tensor) -> None:
         for flat_states, cache in ((key, keys), (value, values)):
-            filled = flat_states.index_select(0, index.view(-1)).view(len(prompts), longest, *flat_states.shape[1:]).transpose(1, 2)
+            filled = (
+                flat_states.index_select(0, index.view(-1)).view(len(prompts), longest, *flat_states.shape[1:]).transpose(1, 2)
+            )
             empty = filled.new_zeros(len(prompts), filled.shape[1], room, filled.shape[3])
             cache.append(torch.cat([filled, empty], dim=2))
 

@@ -40,7 +40,9 @@ def _apply(x: Tensor, layer: Linear, out: Tensor | None = None) -> tuple[Tensor,
     return y, low
 
 
-def _adapter_grads(grad: Tensor, x: Tensor, low: Tensor | None, layer: Linear) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+def _adapter_grads(
+    grad: Tensor, x: Tensor, low: Tensor | None, layer: Linear
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of A and B and `grad·B` for an adapted layer; three times None otherwise."""
     if low is None or layer.a is None or layer.b is None:
         return None, None, None
@@ -77,7 +79,9 @@ class _Project(torch.autograd.Function):
     """Norm, then several linear layers on the same input: the query, key and value of a layer."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, ...], *_adapters: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, ...], *_adapters: Tensor
+    ) -> tuple[Tensor, ...]:
         unit, scale = _normalise(x, eps)
         normed = unit * norm
         outs, lows = [], []
@@ -142,7 +146,9 @@ class _GatedBlock(torch.autograd.Function):
     """x + down(silu(gate(n))·up(n)) with n = rms_norm(x); the product is made again in the backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, Linear, Linear], *_adapters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, Linear, Linear], *_adapters: Tensor
+    ) -> Tensor:
         gate, up, down = layers
         unit, scale = _normalise(x, eps)
         normed = unit.mul_(norm)

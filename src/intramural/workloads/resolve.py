@@ -101,7 +101,9 @@ def resolve(
     """Return the settings of a new training on examples of *lengths* tokens; *flat* tells that lanes may be used."""
     train, count = spec.train, len(lengths)
     sequence = min(max(lengths), shape.context) if train.sequence_length == AUTO else min(train.sequence_length, shape.context)
-    rate = next(rate for below, rate in RATES if shape.parameters < below) if train.learning_rate == AUTO else train.learning_rate
+    rate = (
+        next(rate for below, rate in RATES if shape.parameters < below) if train.learning_rate == AUTO else train.learning_rate
+    )
     if train.effective_batch == AUTO:
         batch = min(count, next((size for below, size in BATCHES if count < below), LARGEST_BATCH))
     else:
@@ -116,7 +118,9 @@ def resolve(
         schedule=train.schedule.value,
         warmup=train.warmup,
         effective_batch=batch,
-        pass_tokens=_pass_tokens(spec, shape, chosen, where, lanes, longest) if train.pass_tokens == AUTO else train.pass_tokens,
+        pass_tokens=_pass_tokens(spec, shape, chosen, where, lanes, longest)
+        if train.pass_tokens == AUTO
+        else train.pass_tokens,
         precision=chosen,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,

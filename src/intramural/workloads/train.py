@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ class _Run:
         inputs = self.folder / INPUTS
         where = machine.device()
         resumed = self._newest_checkpoint()
-        encoder = Encoder(inputs / "model")
+        encoder = Encoder(inputs / "model", now=datetime.fromtimestamp(self.spec.submitted_at, UTC))
         train_rows = list(read_examples(inputs / "train.jsonl"))
         holdout_rows = list(read_examples(inputs / "holdout.jsonl"))
         examples = [TokenExample(each.ids, each.answer) for each in encoder.encode_batch(train_rows)]
@@ -178,7 +179,9 @@ class _Run:
     def _cut(self, examples: list[TokenExample], length: int) -> list[TokenExample]:
         longer = sum(len(each.ids) > length for each in examples)
         if longer:
-            self.emitter.notice(f"{longer} of {len(examples)} examples are longer than {length} tokens and were cut at the end.")
+            self.emitter.notice(
+                f"{longer} of {len(examples)} examples are longer than {length} tokens and were cut at the end."
+            )
         return [TokenExample(each.ids[:length], each.answer[:length]) for each in examples]
 
     def _announce(self, settings: Settings, environment: dict[str, str], examples: list[TokenExample]) -> None:
@@ -243,7 +246,7 @@ class _Run:
 
     def _first_pass(self) -> None:
         if self.began:
-            self.emitter.emit(FirstPassEvent(at=time.time(), seconds_since_submit=time.time() - self.spec.submitted_at))
+            self.emitter.emit(FirstPassEvent(at=time.time(), seconds_since_submit=time.time() - self.spec.asked_at))
             self.began = 0.0
 
     def _deadline(self) -> float | None:

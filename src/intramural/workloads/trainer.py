@@ -74,9 +74,14 @@ class Trainer:
     _last_save: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self._plan = Plan(len(self.engine.examples), self.settings.total_steps, self.settings.effective_batch, self.settings.seed)
+        self._plan = Plan(
+            len(self.engine.examples), self.settings.total_steps, self.settings.effective_batch, self.settings.seed
+        )
         self._optimizer = torch.optim.AdamW(
-            list(self.parameters.values()), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, foreach=True
+            list(self.parameters.values()),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            foreach=True,
         )
         self._writer = CheckpointWriter(self.folder, self.policy.keep, self._written)
 
