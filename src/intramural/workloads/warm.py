@@ -34,8 +34,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from intramural.workloads.launch import launch, record_exit
-
 DEFAULT_ENTRY = "intramural.workloads.train:main"
 SOCKET = "warm.sock"
 LOCK = "warm.lock"
@@ -87,6 +85,7 @@ class Parent:
 
     def preload(self) -> None:
         """Import what a run needs, and make sure that this process may still fork."""
+        importlib.import_module("intramural.workloads.launch")
         module = importlib.import_module(self._entry.partition(":")[0])
         preload = getattr(module, "preload", None)
         if preload is not None:
@@ -116,6 +115,8 @@ class Parent:
 
     def start(self, run: Path) -> dict[str, Any]:
         """Start *run* unless it was started before, and watch it."""
+        from intramural.workloads.launch import launch  # noqa: PLC0415 - the socket is there before any import that takes time
+
         launched = launch(run, self._entry)
         if launched.pid is not None:
             watch = os.pidfd_open(launched.pid)
@@ -162,6 +163,8 @@ class Parent:
         self._lock = None
 
     def _reap(self, watch: int) -> None:
+        from intramural.workloads.launch import record_exit  # noqa: PLC0415 - see `start`
+
         self._selector.unregister(watch)
         os.close(watch)
         pid, run = self._runs.pop(watch)

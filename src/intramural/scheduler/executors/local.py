@@ -70,6 +70,10 @@ class LocalExecutor:
 
     def poll(self, attempts: Iterable[RunId]) -> dict[RunId, Status]:
         """Tell how each attempt stands, and kill those whose grace is over."""
+        for attempt, at in list(self._kill_at.items()):
+            process = self._process(attempt)
+            if process is None or (self._clock() >= at and not process.kill()):
+                del self._kill_at[attempt]
         problems = self._parent.replies()
         return {attempt: self._status(attempt, problems.get(attempt)) for attempt in attempts}
 
@@ -114,8 +118,6 @@ class LocalExecutor:
         if process is None:
             return self._not_begun(attempt, folder, problem)
         if process.is_alive():
-            if attempt in self._kill_at and self._clock() >= self._kill_at[attempt]:
-                process.kill()
             self._memory.watch(attempt, process.pid)
             return Status(phase=Phase.RUNNING)
         end = _read_end(folder / EXIT_FILE)

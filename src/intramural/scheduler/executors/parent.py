@@ -100,7 +100,11 @@ class Parent:
                 line = b""
             connection.close()
             del self._pending[attempt]
-            problem = json.loads(line).get("error") if line.endswith(b"\n") else "its parent ended before it began"
+            problem = (
+                json.loads(line).get("error")
+                if line.endswith(b"\n")
+                else f"its parent ended before it began; {LOG} in INTRAMURAL_HOME says why"
+            )
             if problem == "other_version":
                 self._dismiss()
             if problem is not None:
