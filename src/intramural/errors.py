@@ -99,6 +99,8 @@ def _classes(root: type[IntramuralError]) -> list[type[IntramuralError]]:
 
 def from_document(document: dict[str, Any]) -> IntramuralError:
     """Build the error that `IntramuralError.document` described, with its own class."""
-    by_code = {each.code: each for each in _classes(IntramuralError)}
+    by_code = {
+        each.code: each for each in reversed(_classes(IntramuralError))
+    }  # a class without a code of its own is its parent
     kind = by_code.get(str(document.get("code")), IntramuralError)
     return kind(str(document["message"]), hint=document.get("hint"), **(document.get("about") or {}))
