@@ -1,7 +1,8 @@
-"""Reaches the processes of this machine's runs, for the one verb that kills on purpose."""
+"""Reaches the processes of this machine's runs, for the one verb that kills on purpose: the drill."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from intramural.domain.workload import PID_FILE
@@ -9,9 +10,14 @@ from intramural.scheduler.processes import Process
 
 
 class LocalRunControl:
-    """Kills a run by its directory."""
+    """Reaches a run by its directory."""
 
     def kill(self, run_folder: Path) -> bool:
         """Send SIGKILL to the run's process group; tell whether there was a process."""
         process = Process.read(run_folder / PID_FILE)
         return process is not None and process.kill()
+
+    def checkpoint(self, run_folder: Path) -> bool:
+        """Ask the run for a checkpoint now; tell whether there was a process."""
+        process = Process.read(run_folder / PID_FILE)
+        return process is not None and process.send(signal.SIGUSR1)

@@ -39,6 +39,9 @@ class RunControl(Protocol):
     def kill(self, run_folder: Path) -> bool:
         """Send SIGKILL; tell whether there was a process."""
 
+    def checkpoint(self, run_folder: Path) -> bool:
+        """Ask for a checkpoint now; tell whether there was a process."""
+
 
 @dataclass(frozen=True)
 class Context:
