@@ -71,8 +71,8 @@ def document(home, capsys):
 
 def test_lists_are_documents_for_programs_and_tables_for_people(home, document, capsys):
     assert [each["name"] for each in document("model", "list")] == ["tiny"]
-    assert [each["name"] for each in document("data", "list")] == ["tickets"]
-    assert [each["state"] for each in document("ps")][-1] == "succeeded"
+    assert "tickets" in [each["name"] for each in document("data", "list")]
+    assert document("ps")[-1]["state"] == "succeeded"
 
     assert run(["ps"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == ["JOB", "NAME", "STATE", "BASE", "DATA", "ATTEMPTS", "SUBMITTED"]
@@ -109,10 +109,7 @@ def test_show_for_people_says_the_result_first(home, capsys):
 def test_waiting_with_json_prints_events_and_the_report_last(home, capsys):
     capsys.readouterr()
 
-    assert (
-        run(["run", str(home / "tune.yaml"), "--set", "train.steps=2", "--set", "evaluate.before=false", "--wait", "--json"])
-        == 0
-    )
+    assert run(["run", str(home / "tune.yaml"), "--set", "train.steps=2", "--set", "name=short", "--wait", "--json"]) == 0
 
     captured = capsys.readouterr()
     *events, report = [json.loads(line) for line in captured.out.splitlines()]
@@ -132,7 +129,7 @@ def test_a_failed_run_ends_with_one_and_names_the_cause(home, capsys):
         "resources.time_limit_minutes=0.00001",
     ]
 
-    assert run([*arguments, "--set", "train.steps=100000", "--wait"]) == 1
+    assert run([*arguments, "--set", "name=late", "--set", "train.steps=100000", "--wait"]) == 1
 
     assert "time_limit" in capsys.readouterr().err
 
@@ -229,14 +226,6 @@ def test_what_is_not_there_is_a_usage_error_with_a_next_step(home, document):
         assert (error["code"], bool(error["hint"])) == ("not_found", True)
 
 
-def test_a_model_that_a_job_uses_no_longer_can_be_removed_and_is_gone(home, document):
-    assert run(["model", "add", "spare", "--starter", "tiny-random"]) == 0
-
-    document("model", "remove", "spare")
-
-    assert [each["name"] for each in document("model", "list")] == ["tiny"]
-
-
 def test_two_versions_are_compared_by_count(home, document, tmp_path):
     rows = write_rows(tmp_path / "more.jsonl", [chat(n) for n in range(70)])
     assert run(["data", "add", str(rows), "--name", "grown"]) == 0
@@ -275,6 +264,7 @@ def test_interrupting_leaves_the_job_running_and_says_how_to_go_on(home, documen
     assert waiting.returncode == 130
     assert "intramural watch" in rest
     assert document("show", "kept")["state"] == "running"
+    assert "kept" in document("model", "remove", "tiny", code=2)["error"]["message"]
     document("pause", "kept")
     deadline = time.monotonic() + 60
     while document("show", "kept")["state"] == "running" and time.monotonic() < deadline:
