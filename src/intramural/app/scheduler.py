@@ -27,7 +27,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,12 +62,16 @@ class Sole:
     """Who held the lock before, on this host; it is gone, because the lock is ours."""
 
 
-def ensure_scheduler(home: Path) -> None:
-    """Wake the scheduler of *home*, or start one that outlives this process. Raises `Unavailable`."""
+def ensure_scheduler(home: Path, options: Sequence[str] = ()) -> None:
+    """
+    Wake the scheduler of *home*, or start one that outlives this process. Raises `Unavailable`.
+
+    *options* go to a process that is started, as words of its command line.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _ring(home):
         return
-    command = [sys.executable, "-P", "-m", "intramural.app.scheduler", "--home", str(home)]
+    command = [sys.executable, "-P", "-m", "intramural.app.scheduler", "--home", str(home), *options]
     _put_aside(home / LOG)
     try:
         with open(home / LOG, "ab", opener=_private) as output:

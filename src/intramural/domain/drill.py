@@ -43,7 +43,9 @@ def compare(job: str, killed: Mapping[int, StepEvent], again: Mapping[int, StepE
     overlap = sorted(killed.keys() & again.keys())
     last = max(killed, default=0)
     difference = next((found for step in overlap if (found := _difference(killed[step], again[step]))), None)
-    if difference is None and last not in again:
+    if difference is None and not overlap:
+        difference = "no step was repeated, so nothing was compared"
+    elif difference is None and last not in again:
         difference = f"step {last} was not reached again"
     return DrillReceipt(
         job=job,

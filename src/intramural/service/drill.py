@@ -54,8 +54,12 @@ def drill_job(ctx: Context, ref: str) -> DrillProgress | None:
     return DrillProgress(complete=False)
 
 
-def compare_attempts(ctx: Context, ref: str) -> DrillProgress:
-    """Compare the run that was drilled last with what came after it. Raises `Conflict` when there was no drill."""
+def compare_attempts(ctx: Context, ref: str) -> DrillProgress | None:
+    """
+    Compare the run that was drilled last with what came after it. Raises `Conflict` when there was no drill.
+
+    None means: the kill fell on a checkpoint, no step was repeated; drill again.
+    """
     with ctx.read() as tx:
         job = find_job(ctx, tx, ref)
         runs = tx.runs.of_job(job.id)
@@ -66,9 +70,12 @@ def compare_attempts(ctx: Context, ref: str) -> DrillProgress:
         killed = _steps(tx, [drilled])
         again = _steps(tx, later)
         resumed = _resumed_from(tx, later)
-    if not _is_over(job, drilled) and (not later or max(killed) not in again):
+    if _is_over(job, drilled):
+        return DrillProgress(complete=True, receipt=compare(job.spec.name, killed, again, resumed))
+    if not again or max(again) < max(killed):
         return DrillProgress(complete=False)
-    return DrillProgress(complete=True, receipt=compare(job.spec.name, killed, again, resumed))
+    receipt = compare(job.spec.name, killed, again, resumed)
+    return DrillProgress(complete=True, receipt=receipt) if receipt.overlapping_steps else None
 
 
 def _is_over(job: Job, drilled: Run) -> bool:

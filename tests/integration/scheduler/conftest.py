@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from run_world import end_processes
+from world import furnish
 
 from intramural.workloads.environment import workload_environment
 
@@ -36,3 +37,11 @@ def make_run(home):
         return folder
 
     return make
+
+
+@pytest.fixture
+def furnished(home, monkeypatch):
+    """A home with a model and rows, whose schedulers run the tests' entries."""
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    furnish(home)
+    return home
