@@ -170,5 +170,7 @@ def _print_tokens(tokens: TokenStatistics) -> None:
         f"median {count(tokens.p50)}, 95 % at most {count(tokens.p95)}, longest {count(tokens.longest)}"
     )
     most = max(tokens.histogram, default=0) or 1
-    for edge, number in zip(tokens.histogram_edges, tokens.histogram, strict=False):
+    filled = [n for n, number in enumerate(tokens.histogram) if number]
+    for n in range(filled[0], filled[-1] + 1) if filled else []:
+        edge, number = tokens.histogram_edges[n], tokens.histogram[n]
         click.echo(f"  ≤ {count(edge):>7}  {'█' * round(30 * number / most):<30}  {count(number)}")

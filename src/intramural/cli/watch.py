@@ -34,13 +34,14 @@ def watch(job: str, as_json: bool) -> int:
     With --json: one event a line, and the report as the last line.
     """
     client = connect()
-    job_id = client.show_job(job).job_id
+    found = client.show_job(job)
+    job_id = found.job_id
     wake_scheduler()
     try:
         if as_json:
             follow(client, job_id, show=lambda each: write_json(each.document()), idle=lambda words: None)
         elif sys.stdout.isatty():
-            _live(client, job_id)
+            _live(client, job_id, found.name)
         else:
             with following() as follower:
                 follow(client, job_id, show=lambda each: follower.show(each.event), idle=follower.idle)
@@ -52,10 +53,10 @@ def watch(job: str, as_json: bool) -> int:
     return ExitCode.OK if report.state.value == "succeeded" else ExitCode.RUN_FAILED
 
 
-def _live(client: Client, job_id: str) -> None:
+def _live(client: Client, job_id: str, name: str) -> None:
     from rich.live import Live  # noqa: PLC0415 - keeps `--help` fast
 
-    tally, name = Tally(), job_id
+    tally = Tally()
     waiting = "Waiting."
     with Live(view(tally, name, waiting), refresh_per_second=8, transient=True) as live:
 

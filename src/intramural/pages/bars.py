@@ -31,6 +31,8 @@ class Part:
     label: str
     amount: float
     text: str
+    colour: int = 0
+    """The number of its class in the style sheet, modulo six."""
 
 
 def score_bars(bars: Sequence[ScoreBar], *, title: str) -> Markup:
@@ -69,9 +71,9 @@ def part_bar(parts: Sequence[Part], *, title: str) -> Markup:
     out = [Markup('<svg class="chart" viewBox="0 0 {} 18" role="img" aria-label="{}">').format(_WIDTH, title)]
     x = 0.0
     shape = Markup('<rect class="part part-{}" x="{:.1f}" y="0" width="{:.1f}" height="18"><title>{}: {}</title></rect>')
-    for n, part in enumerate(parts):
+    for part in parts:
         width = max(part.amount, 0) / total * _WIDTH
-        out.append(shape.format(n % 6, x, max(width - 1.5, 0.5), part.label, part.text))
+        out.append(shape.format(part.colour % 6, x, max(width - 1.5, 0.5), part.label, part.text))
         x += width
     return Markup("").join([*out, Markup("</svg>")])
 

@@ -21,7 +21,7 @@ from intramural.domain.report import JobReport
 from intramural.domain.verdict import interval, leading_score, percent, score_label, sentence_case, system_label
 from intramural.pages import story, words
 from intramural.pages.bars import Part, ScoreBar, length_bars, part_bar, score_bars
-from intramural.pages.charts import Line, Mark, finite, line_chart, smoothed
+from intramural.pages.charts import Line, Mark, Point, finite, line_chart, smoothed
 
 
 def run_html(report: JobReport) -> str:
@@ -87,7 +87,7 @@ def _parts(report: JobReport) -> dict[str, Any]:
         "facts": story.facts(report),
         "settings": story.flattened(report.settings),
         "spec": yaml.safe_dump(report.spec.document(), sort_keys=False, allow_unicode=True),
-        "phases": [(words.PHASES.get(name, name), seconds) for name, seconds in report.phase_seconds.items() if name != "done"],
+        "phases": _phases(report),
         "adapter": next((each for each in report.artifacts if each.kind == "adapter"), None),
     }
 
@@ -100,22 +100,27 @@ def _charts(report: JobReport) -> dict[str, Markup]:
         for each in report.attempts
         if each.resumed_from_step
     ]
-    calm = smoothed(loss, max(1, len(loss) // 20))
-    lines = [Line("loss", loss, "faint"), Line("loss, smoothed", calm)] if len(loss) > 20 else [Line("loss", loss)]
     return {
-        "loss": line_chart(lines, title="Training loss by step", x_label="step", show=words.decimal, marks=marks),
+        "loss": line_chart(_calm("loss", loss), title="Training loss by step", x_label="step", show=words.decimal, marks=marks),
         "speed": _curve(report, "tokens_per_second", "tokens/s", words.rate, from_zero=True),
         "grad_norm": _curve(report, "grad_norm", "gradient norm", words.decimal, from_zero=True),
         "learning_rate": _curve(report, "learning_rate", "learning rate", words.decimal, from_zero=True),
         "scores": _score_chart(report),
-        "phases": _phase_chart(report),
+        "phases": part_bar(_phases(report), title="Time by phase"),
         "lengths": _length_chart(report),
     }
 
 
+def _calm(name: str, points: list[Point]) -> list[Line]:
+    """Return the line as it is, and over a long one its moving mean, which is what a person reads."""
+    if len(points) <= 20:
+        return [Line(name, points)]
+    return [Line(name, points, "faint"), Line(f"{name}, smoothed", smoothed(points, len(points) // 20))]
+
+
 def _curve(report: JobReport, field: str, name: str, show: Any, *, from_zero: bool) -> Markup:
-    points = [(float(point.step), float(getattr(point, field))) for point in report.curve]
-    return line_chart([Line(name, points)], title=f"{name} by step", x_label="step", show=show, from_zero=from_zero)
+    points = finite([(float(point.step), float(getattr(point, field))) for point in report.curve])
+    return line_chart(_calm(name, points), title=f"{name} by step", x_label="step", show=show, from_zero=from_zero)
 
 
 def _score_chart(report: JobReport) -> Markup:
@@ -137,13 +142,14 @@ def _score_chart(report: JobReport) -> Markup:
     return score_bars(bars, title=f"{sentence_case(score_label(name))} by system") if len(bars) > 1 and name else Markup("")
 
 
-def _phase_chart(report: JobReport) -> Markup:
-    parts = [
-        Part(words.PHASES.get(name, name), seconds, words.duration(seconds))
+def _phases(report: JobReport) -> list[Part]:
+    """Return the phases that took time; each keeps its colour on every page."""
+    places = {name: place for place, name in enumerate(words.PHASES)}
+    return [
+        Part(words.PHASES.get(name, name), seconds, words.duration(seconds), places.get(name, len(places)))
         for name, seconds in report.phase_seconds.items()
         if name != "done"
     ]
-    return part_bar(parts, title="Time by phase")
 
 
 def _length_chart(report: JobReport) -> Markup:

@@ -127,7 +127,9 @@ def facts(report: JobReport) -> list[Fact]:
     every = [
         Fact("Steps", count(report.step), total) if report.step or report.total_steps else None,
         Fact("Speed", rate(report.tokens_per_second), "tokens/s, none padded") if report.tokens_per_second else None,
-        Fact("Time", duration(report.duration_seconds), "from start to end") if report.duration_seconds else None,
+        Fact("Time", duration(report.duration_seconds), "from start to end" if report.ended_at else "so far")
+        if report.duration_seconds
+        else None,
         Fact("Peak memory", size(report.peak_memory_bytes), "resident set") if report.peak_memory_bytes else None,
         Fact("Start", duration(latency), "submission to first pass") if latency is not None else None,
         Fact("Time left", duration(report.seconds_left), "predicted") if report.seconds_left is not None else None,
