@@ -18,7 +18,6 @@ class Action(StrEnum):
     MODEL_REMOVE = "model:remove"
     DATASET_ADD = "dataset:add"
     DATASET_SAMPLE = "dataset:sample"
-    DATASET_REMOVE = "dataset:remove"
     JOB_SUBMIT = "job:submit"
     JOB_CANCEL = "job:cancel"
     JOB_PAUSE = "job:pause"
@@ -40,7 +39,7 @@ class Role(StrEnum):
 
 
 _SYSTEM = frozenset({Action.RUN_START, Action.RUN_END})
-_OWNER_ONLY = frozenset({Action.MODEL_REMOVE, Action.DATASET_REMOVE})
+_OWNER_ONLY = frozenset({Action.MODEL_REMOVE})
 
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action) - _SYSTEM,

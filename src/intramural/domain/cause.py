@@ -35,7 +35,7 @@ class Cause(StrEnum):
 
 REMEDY: dict[Cause, str] = {
     Cause.GPU_MEMORY: "Lower train.pass_tokens or train.sequence_length, or choose a GPU with more memory.",
-    Cause.HOST_MEMORY: "Lower train.pass_tokens (memory grows with it, about linearly) or free memory, then `intramural resume`.",
+    Cause.HOST_MEMORY: "Lower train.pass_tokens (memory grows with it) or free memory, then `intramural resume`.",
     Cause.DISK_FULL: "Free disk space under INTRAMURAL_HOME or lower checkpoint.keep, then `intramural resume`.",
     Cause.DATA_ERROR: "Look at the named rows with `intramural data show`, mend the file and add it as a new version.",
     Cause.USER_CODE: "Read `intramural logs` for the error's place; if it is ours, `intramural why --json` is what to report.",
@@ -46,7 +46,7 @@ REMEDY: dict[Cause, str] = {
     Cause.PREEMPTED: "Nothing to do: it continues from its checkpoint when there is room.",
     Cause.TIME_LIMIT: "Raise resources.time_limit_minutes, or train fewer steps; `intramural resume` continues it.",
     Cause.CANCELLED: "It was cancelled on request; `intramural resume` continues it.",
-    Cause.KILLED: "Something killed the process (kill -9, or the kernel's out-of-memory killer); `intramural resume` continues it.",
+    Cause.KILLED: "Something killed the process (kill -9, or the kernel for want of memory); `intramural resume` continues it.",
     Cause.DRIFT: "Restore the environment the checkpoint was written in, or `intramural resume --accept-drift`.",
     Cause.INTEGRITY: "Stored bytes changed; run `intramural artifact verify` and add the damaged model or data again.",
     Cause.UNKNOWN: "Read `intramural logs`; if nothing explains it, `intramural why --json` is what to report.",

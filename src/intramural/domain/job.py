@@ -88,7 +88,9 @@ class Run(Value):
     """The newest checkpoint this attempt wrote, or began from; 0 for none."""
 
     def renewed(self, *, holder: str, now: datetime, seconds: float) -> Self:
-        """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when another holds it."""
+        """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when it is not ours."""
+        if self.ended_at is not None:
+            raise StaleFence(f"Run {self.id} ended already.", hint="Nothing to do.")
         if self.lease.holder == holder:
             fence = self.lease.fence
         elif self.lease.expires_at <= now:
@@ -125,7 +127,7 @@ class Job(Value):
     """Lost attempts in a row since the last progress."""
     checkpoint_step: int = 0
     accept_drift: bool = False
-    """The next attempt may continue in a changed environment."""
+    """Attempts may continue in a changed environment, until one has written a checkpoint in it."""
     started_at: Instant | None = None
     ended_at: Instant | None = None
     failure: Failure | None = None
@@ -141,23 +143,29 @@ class Job(Value):
         """Draw the consequence of an attempt's end: a final state, a pause, or the queue again."""
         self._expect(JobState.RUNNING, act="end")
         progressed = checkpoint_step > self.checkpoint_step
-        step = max(checkpoint_step, self.checkpoint_step)
+        job = self._with(
+            checkpoint_step=max(checkpoint_step, self.checkpoint_step),
+            accept_drift=self.accept_drift and not progressed,
+            failures=0 if progressed else self.failures,
+        )
         if outcome is Outcome.SUCCEEDED:
-            return self._with(state=JobState.SUCCEEDED, ended_at=now, failures=0, failure=None, checkpoint_step=step, accept_drift=False)
+            return job._with(state=JobState.SUCCEEDED, ended_at=now, failures=0, failure=None)
         if self.wish is Wish.CANCEL:
-            failure = Failure(cause=Cause.CANCELLED, evidence="cancelled on request")
-            return self._with(state=JobState.CANCELLED, ended_at=now, failure=failure, checkpoint_step=step)
-        if outcome is Outcome.STOPPED and self.wish is Wish.PAUSE:
-            return self._with(state=JobState.PAUSED, checkpoint_step=step, failures=0)
-        if outcome is Outcome.STOPPED:
-            return self._with(state=JobState.QUEUED, checkpoint_step=step)
-        failure = failure or Failure(cause=Cause.UNKNOWN, evidence="no cause was recorded")
-        failures = 1 if progressed else self.failures + 1
-        if is_lost(failure.cause) and self.wish is Wish.PAUSE:
-            return self._with(state=JobState.PAUSED, checkpoint_step=step, failures=failures, failure=failure)
-        if is_lost(failure.cause) and failures < MAX_FAILURES:
-            return self._with(state=JobState.QUEUED, checkpoint_step=step, failures=failures, failure=failure)
-        return self._with(state=JobState.FAILED, ended_at=now, checkpoint_step=step, failures=failures, failure=failure)
+            return job._with(state=JobState.CANCELLED, ended_at=now, failure=_on_request())
+        if outcome is Outcome.FAILED:
+            return job._failed(failure or Failure(cause=Cause.UNKNOWN, evidence="no cause was recorded"), now)
+        return job._with(state=JobState.PAUSED if self.wish is Wish.PAUSE else JobState.QUEUED)
+
+    def _failed(self, failure: Failure, now: datetime) -> Self:
+        """Try a lost attempt again, while there is hope; fail otherwise."""
+        job = self._with(failures=self.failures + 1, failure=failure)
+        if not is_lost(failure.cause):
+            return job._with(state=JobState.FAILED, ended_at=now)
+        if self.wish is Wish.PAUSE:
+            return job._with(state=JobState.PAUSED)
+        if job.failures < MAX_FAILURES:
+            return job._with(state=JobState.QUEUED)
+        return job._with(state=JobState.FAILED, ended_at=now)
 
     def cancelled(self, *, now: datetime) -> Self:
         """Ask for the end; a job that is not running ends at once."""
@@ -165,21 +173,27 @@ class Job(Value):
             raise Conflict(f"Job {self.spec.name} is {self.state} already.", state=self.state.value)
         if self.state is JobState.RUNNING:
             return self._with(wish=Wish.CANCEL)
-        failure = Failure(cause=Cause.CANCELLED, evidence="cancelled on request")
-        return self._with(state=JobState.CANCELLED, wish=Wish.CANCEL, ended_at=now, failure=failure)
+        return self._with(state=JobState.CANCELLED, wish=Wish.CANCEL, ended_at=now, failure=_on_request())
 
     def paused(self) -> Self:
         """Ask for a checkpoint and a rest; a queued job rests at once."""
         if self.state not in {JobState.QUEUED, JobState.RUNNING}:
-            raise Conflict(f"Job {self.spec.name} is {self.state}; only a queued or running job can be paused.", state=self.state.value)
+            raise Conflict(
+                f"Job {self.spec.name} is {self.state}; only a queued or running job can be paused.", state=self.state.value
+            )
+        if self.wish is Wish.CANCEL:
+            raise Conflict(f"Job {self.spec.name} is being cancelled.", hint="`intramural resume` continues it afterwards.")
         state = JobState.PAUSED if self.state is JobState.QUEUED else self.state
         return self._with(wish=Wish.PAUSE, state=state)
 
     def resumed(self, *, accept_drift: bool = False) -> Self:
-        """Queue it again, from its newest verified checkpoint."""
+        """Queue it again, from its newest verified checkpoint; a pause that is not reached yet is taken back."""
+        if self.state is JobState.RUNNING and self.wish is Wish.PAUSE:
+            return self._with(wish=Wish.RUN)
         if self.state not in {JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}:
             raise Conflict(
-                f"Job {self.spec.name} is {self.state}; only a paused, failed or cancelled job can be resumed.", state=self.state.value
+                f"Job {self.spec.name} is {self.state}; only a paused, failed or cancelled job can be resumed.",
+                state=self.state.value,
             )
         return self._with(
             state=JobState.QUEUED, wish=Wish.RUN, failures=0, ended_at=None, failure=None, accept_drift=accept_drift
@@ -191,3 +205,7 @@ class Job(Value):
 
     def _with(self, **changes: object) -> Self:
         return self.model_copy(update=changes)
+
+
+def _on_request() -> Failure:
+    return Failure(cause=Cause.CANCELLED, evidence="cancelled on request")

@@ -13,7 +13,8 @@ from typing import Annotated, Any, NewType
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,127}$")]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._/-]{0,127}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """What people call a model, a data set or a job: lower case, digits, `.`, `_`, `-`, `/`."""
 
 Instant = AwareDatetime
@@ -27,7 +28,7 @@ ArtifactId = NewType("ArtifactId", str)
 class Value(BaseModel):
     """A frozen value that refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", protected_namespaces=(), defer_build=True)
 
     def document(self) -> dict[str, Any]:
         """Return the value as plain JSON types."""
