@@ -44,6 +44,7 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("platform")
     patch = pytest.MonkeyPatch()
     patch.setenv("INTRAMURAL_HOME", str(folder / "home"))
+    patch.setenv("INTRAMURAL_WARM_IDLE_MINUTES", "0.5")
     write_rows(folder / "tickets.jsonl", [chat(n) for n in range(60)])
     (folder / "tune.yaml").write_text(TUNE)
     assert run(["model", "add", "tiny", "--starter", "tiny-random"]) == 0
