@@ -1,30 +1,37 @@
 """
-Where blobs lie: the seam for back-ends, and the directory back-end.
+Where blobs lie: the seam for back-ends, the directory back-end, and one in memory for tests.
 
-A blob is written beside, fsynced and renamed, so it is whole or absent; a second write
-of the same bytes changes nothing.
+A blob is written beside, fsynced and renamed, so it is whole or absent. Writing bytes that
+are there already puts fresh ones in their place: adding a file again mends a damaged blob.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from intramural.domain.value import Digest
-from intramural.errors import IntegrityFailure, Unavailable
+from intramural.domain.value import Digest, digest_of_bytes
+from intramural.errors import DoesNotFit, IntegrityFailure, Unavailable
 
 CHUNK_BYTES = 1 << 20
+PARTIAL = ".partial"
+YOUNG_SECONDS = 60
 
 
 class BlobStore(Protocol):
     """A back-end: immutable bytes by their digest."""
 
     def write(self, chunks: Iterable[bytes]) -> tuple[Digest, int]:
-        """Store a stream and return its digest and size. Raises `Unavailable`."""
+        """Store a stream and return its digest and size in bytes. Raises `DoesNotFit` or `Unavailable`."""
 
     def open(self, digest: Digest) -> BinaryIO:
         """Return a reader at the first byte. Raises `IntegrityFailure` when there is no such blob."""
@@ -44,36 +51,19 @@ class DirectoryBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._swept = False
 
     def write(self, chunks: Iterable[bytes]) -> tuple[Digest, int]:
-        """Store a stream and return its digest and size."""
-        partial = self._root / f".{secrets.token_hex(8)}.partial"
+        """Store a stream and return its digest and size in bytes."""
         digest, size = sha256(), 0
-        try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(partial, "xb") as file:
-                for chunk in chunks:
+        with self._partial() as (path, file):
+            for chunk in chunks:
+                with disk_errors("The vault"):
                     file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(0o400)
-            target = self._path(f"sha256:{digest.hexdigest()}")
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            if target.exists() and target.stat().st_size == size:
-                partial.unlink()
-            else:
-                partial.rename(target)
-                _sync_folder(target.parent)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise Unavailable(
-                f"The vault cannot be written: {os.strerror(error.errno or 0)}.", hint="Free disk space under INTRAMURAL_HOME."
-            ) from error
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+                digest.update(chunk)
+                size += len(chunk)
+            with disk_errors("The vault"):
+                self._keep(path, file, f"sha256:{digest.hexdigest()}")
         return f"sha256:{digest.hexdigest()}", size
 
     def open(self, digest: Digest) -> BinaryIO:
@@ -81,9 +71,7 @@ class DirectoryBlobs:
         try:
             return open(self._path(digest), "rb")
         except FileNotFoundError:
-            raise IntegrityFailure(
-                f"The vault lacks {digest[:19]}….", hint="Add the model or data again.", digest=digest
-            ) from None
+            raise missing(digest) from None
 
     def size(self, digest: Digest) -> int | None:
         """Return the size in bytes, or None."""
@@ -100,9 +88,95 @@ class DirectoryBlobs:
         """Return the blob's file."""
         return self._path(digest)
 
+    @contextmanager
+    def _partial(self) -> Iterator[tuple[Path, BinaryIO]]:
+        """Hand out a file that is gone after the block unless it was kept."""
+        path = self._root / f".{secrets.token_hex(8)}{PARTIAL}"
+        with disk_errors("The vault"):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep()
+            file = open(path, "xb")  # noqa: SIM115  closed below, after errors of its own
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield path, file
+        finally:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what was kept is flushed already
+                file.close()
+
+    def _keep(self, path: Path, file: BinaryIO, digest: Digest) -> None:
+        file.flush()
+        os.fchmod(file.fileno(), 0o400)
+        os.fsync(file.fileno())
+        target = self._path(digest)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        path.rename(target)
+        _sync_folder(target.parent)
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left: partial files that nobody holds."""
+        if self._swept:
+            return
+        self._swept = True
+        for path in self._root.glob(f".*{PARTIAL}"):
+            with suppress(OSError), open(path, "rb") as file:
+                if path.stat().st_mtime > time.time() - YOUNG_SECONDS:
+                    continue  # its writer may be about to lock it
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
     def _path(self, digest: Digest) -> Path:
         hexadecimal = digest.removeprefix("sha256:")
         return self._root / hexadecimal[:2] / hexadecimal[2:]
+
+
+class MemoryBlobs:
+    """Blobs in this process, for tests."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[Digest, bytes] = {}
+
+    def write(self, chunks: Iterable[bytes]) -> tuple[Digest, int]:
+        """Store a stream and return its digest and size in bytes."""
+        body = b"".join(chunks)
+        self._blobs[digest_of_bytes(body)] = body
+        return digest_of_bytes(body), len(body)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Return a reader at the first byte."""
+        if digest not in self._blobs:
+            raise missing(digest)
+        return BytesIO(self._blobs[digest])
+
+    def size(self, digest: Digest) -> int | None:
+        """Return the size in bytes, or None."""
+        body = self._blobs.get(digest)
+        return None if body is None else len(body)
+
+    def remove(self, digest: Digest) -> None:
+        """Forget a blob."""
+        self._blobs.pop(digest, None)
+
+    def local_path(self, digest: Digest) -> Path | None:
+        """Return None: there is no file."""
+        return None
+
+
+def missing(digest: Digest) -> IntegrityFailure:
+    """Return the error of a blob that is not there."""
+    return IntegrityFailure(f"The vault lacks {digest[:19]}….", hint="Add the model or data again.", digest=digest)
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Translate an operating system's error while *what* is written: `DoesNotFit` for a full disk, else `Unavailable`."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DoesNotFit(f"{what} cannot be written: {reason}.", hint="Free disk space, then try again.") from error
+        raise Unavailable(f"{what} cannot be written: {reason}.", hint="Check that its disk is there and writable.") from error
 
 
 def read_chunks(file: BinaryIO) -> Iterable[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pydantic import field_validator
 
@@ -26,8 +26,7 @@ class Tree(Value):
     @classmethod
     def _inside(cls, files: dict[str, TreeFile]) -> dict[str, TreeFile]:
         for name in files:
-            parts = PurePosixPath(name).parts
-            if not parts or name.startswith("/") or "\\" in name or any(part in {"..", ".", ""} for part in name.split("/")):
+            if "\\" in name or any(part in {"..", ".", ""} for part in name.split("/")):
                 raise ValueError("a path of a tree leaves its folder")
         return files
 
@@ -44,6 +43,8 @@ def regular_files(folder: Path) -> dict[str, Path]:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise InvalidInput(f"{name} is a link or a special file.", hint="Give a folder of plain files.")
+        if "\\" in name or not name.isprintable():
+            raise InvalidInput("A file's name holds signs that no other system takes.", hint="Rename the files plainly.")
         if path.is_file():
             found[name] = path
     return found

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from intramural.domain.value import Digest
 from intramural.errors import Conflict, IntegrityFailure
-from intramural.vault.blobs import BlobStore, DirectoryBlobs, read_chunks
+from intramural.vault.blobs import BlobStore, DirectoryBlobs, disk_errors, read_chunks
 from intramural.vault.tree import Tree, TreeFile, regular_files
 
 
@@ -61,24 +64,22 @@ class Vault:
         with self._blobs.open(digest) as file:
             body = file.read()
         _check(sha256(body).hexdigest(), digest, "the manifest")
-        return Tree.model_validate_json(body)
-
-    def has(self, digest: Digest) -> bool:
-        """Tell whether the blob is there."""
-        return self._blobs.size(digest) is not None
+        try:
+            return Tree.model_validate_json(body)
+        except ValueError:
+            raise IntegrityFailure(
+                f"{digest[:19]}… is no folder.", hint="Name the digest of a folder.", digest=digest
+            ) from None
 
     def stage(self, digest: Digest, target: Path) -> None:
-        """Make a blob readable at *target*: a hard link where that is possible, else a copy."""
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make a blob readable at *target*, which must not exist: a hard link where that is possible, else a checked copy."""
+        with disk_errors(str(target.parent)):
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         source = self._blobs.local_path(digest)
         if source is not None:
-            try:
+            # Where a link is impossible (another file system, no such blob), the copy works or says what is wrong.
+            with suppress(OSError):
                 os.link(source, target)
-            except FileNotFoundError:
-                pass  # the copy below says what is missing
-            except OSError:
-                pass  # another file system, or one without links
-            else:
                 return
         self._copy(digest, target)
 
@@ -89,12 +90,25 @@ class Vault:
             self.stage(each.digest, folder / name)
 
     def export_tree(self, digest: Digest, folder: Path) -> Tree:
-        """Copy a stored folder to a new or empty *folder*, each byte checked on its way."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        """Copy a stored folder to a new or empty *folder*, each byte checked; it is whole or not there.
+
+        Raises `Conflict` for a folder with something in it, `DoesNotFit` or `Unavailable` when it cannot be written.
+        """
+        folder = folder.absolute()
+        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
             raise Conflict(f"{folder} is not an empty folder.", hint="Choose a new one.")
         tree = self.tree(digest)
-        for name, each in tree.files.items():
-            self._copy(each.digest, folder / name)
+        partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+        try:
+            with disk_errors(str(folder)):
+                partial.mkdir(parents=True)
+            for name, each in tree.files.items():
+                self._copy(each.digest, partial / name)
+            with disk_errors(str(folder)):
+                partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         return tree
 
     def verify_tree(self, digest: Digest) -> Tree:
@@ -108,13 +122,9 @@ class Vault:
             _check(found.hexdigest(), each.digest, name)
         return tree
 
-    def remove(self, digest: Digest) -> None:
-        """Forget a blob."""
-        self._blobs.remove(digest)
-
     def _copy(self, digest: Digest, target: Path) -> None:
         found = sha256()
-        with self._blobs.open(digest) as source:
+        with self._blobs.open(digest) as source, disk_errors(str(target.parent)):
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "xb") as out:
                 for chunk in read_chunks(source):
