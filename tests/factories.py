@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from intramural.domain.access import Action, AuditEntry, Decision
 from intramural.domain.artifact import Artifact, ArtifactKind, Lineage
 from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind, Split
 from intramural.domain.job import Job, Lease, Run
@@ -104,3 +105,8 @@ def an_artifact(**fields):
         "created_at": NOON,
     }
     return Artifact(**{**defaults, **fields})
+
+
+def an_audit_entry(**fields):
+    defaults = {"at": NOON, "project": "default", "subject": "user:alice", "target": "router"}
+    return AuditEntry(**{**defaults, "action": Action.JOB_SUBMIT, "decision": Decision.ALLOWED, **fields})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from intramural.domain.access import AuditEntry
@@ -104,16 +104,20 @@ class Jobs(Repository):
         return Job.model_validate(self._run(select(JOBS.c.document).where(JOBS.c.id == job_id)).scalar_one())
 
     def matching(self, project: ProjectId, ref: str) -> list[Job]:
-        """Return jobs whose id is or begins with *ref*, or else the newest whose name it is."""
+        """Return the job of that id, else the newest of that name, else up to three whose ids begin so."""
         mine = select(JOBS.c.document).where(JOBS.c.project == project)
-        rows = self._run(mine.where(JOBS.c.id.startswith(ref, autoescape=True)).limit(3)).scalars().all()
-        if not rows:
-            rows = self._run(mine.where(JOBS.c.name == ref).order_by(JOBS.c.submitted_at.desc()).limit(1)).scalars().all()
-        return [Job.model_validate(each) for each in rows]
+        ways = (
+            mine.where(JOBS.c.id == ref),
+            mine.where(JOBS.c.name == ref).order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc()).limit(1),
+            mine.where(JOBS.c.id.startswith(ref, autoescape=True)).limit(3),
+        )
+        found = (self._run(each).scalars().all() for each in ways)
+        return [Job.model_validate(each) for each in next((rows for rows in found if rows), [])]
 
     def all(self, project: ProjectId, limit: int = 1000) -> list[Job]:
         """Return jobs, newest first."""
-        query = select(JOBS.c.document).where(JOBS.c.project == project).order_by(JOBS.c.submitted_at.desc()).limit(limit)
+        query = select(JOBS.c.document).where(JOBS.c.project == project)
+        query = query.order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc()).limit(limit)
         return [Job.model_validate(each) for each in self._run(query).scalars()]
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
@@ -186,13 +190,24 @@ class Artifacts(Repository):
 
     def add(self, project: ProjectId, artifact: Artifact) -> None:
         """Add *artifact*; a run has at most one of a kind."""
-        row = {"id": artifact.id, "project": project, "job_id": artifact.job_id, "run_id": artifact.run_id}
-        row |= {"kind": artifact.kind.value, "digest": artifact.digest, "created_at": artifact.created_at.timestamp()}
-        self._run(insert(ARTIFACTS).values({**row, "document": artifact.document()}))
+        row = {
+            "id": artifact.id,
+            "project": project,
+            "job_id": artifact.job_id,
+            "run_id": artifact.run_id,
+            "kind": artifact.kind.value,
+            "digest": artifact.digest,
+            "created_at": artifact.created_at.timestamp(),
+            "document": artifact.document(),
+        }
+        self._run(insert(ARTIFACTS).values(row))
 
     def matching(self, project: ProjectId, ref: str) -> list[Artifact]:
-        """Return artifacts whose id or digest begins with *ref*."""
-        begins = ARTIFACTS.c.id.startswith(ref, autoescape=True) | ARTIFACTS.c.digest.startswith(ref, autoescape=True)
+        """Return up to three artifacts whose id or digest, with or without `sha256:`, begins with *ref*, newest first."""
+        begins = or_(
+            ARTIFACTS.c.id.startswith(ref, autoescape=True),
+            ARTIFACTS.c.digest.startswith(f"sha256:{ref.removeprefix('sha256:')}", autoescape=True),
+        )
         query = (
             select(ARTIFACTS.c.document).where(ARTIFACTS.c.project == project, begins).order_by(ARTIFACTS.c.created_at.desc())
         )

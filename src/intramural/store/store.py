@@ -7,8 +7,9 @@ consistent state and cannot write.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,20 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def in_file(cls, path: Path) -> Store:
-        """Open or create the SQLite database *path*. Raises `Unavailable` when it cannot be used."""
+    def in_file(cls, path: Path, *, busy_milliseconds: int = BUSY_MILLISECONDS) -> Store:
+        """Open or create the SQLite database *path*; wait that long for another writer. Raises `Unavailable`."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # before SQLite makes it readable for others
         except OSError as error:
             raise Unavailable(
-                f"{path.parent} cannot be created.", hint="Set INTRAMURAL_HOME to a folder you may write."
+                f"{path} cannot be written: {os.strerror(error.errno or 0)}.",
+                hint="Set INTRAMURAL_HOME to a folder you may write.",
             ) from error
         engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level=None)
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, busy_milliseconds))
         store = cls(engine)
-        store._create(path)
+        store._create()
         return store
 
     @contextmanager
@@ -80,11 +83,12 @@ class Store:
             try:
                 yield connection
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                with suppress(DatabaseError):  # SQLite has rolled back already when the disk failed it
+                    connection.exec_driver_sql("ROLLBACK")
                 raise
             connection.exec_driver_sql("COMMIT")
 
-    def _create(self, path: Path) -> None:
+    def _create(self) -> None:
         with self._connected("BEGIN") as connection:
             has_schema = connection.dialect.has_table(connection, SCHEMA.name)
             version = connection.execute(select(SCHEMA.c.version)).scalar() if has_schema else None
@@ -93,16 +97,15 @@ class Store:
                 METADATA.create_all(connection, checkfirst=True)
                 if connection.execute(select(SCHEMA.c.version)).scalar() is None:
                     connection.execute(insert(SCHEMA).values(version=SCHEMA_VERSION))
-            path.chmod(0o600)
         elif version > SCHEMA_VERSION:
             raise Unavailable(
                 f"The database is of version {version}; this intramural knows {SCHEMA_VERSION}.", hint="Upgrade intramural."
             )
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, busy_milliseconds: int) -> None:
     cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={busy_milliseconds}", "journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

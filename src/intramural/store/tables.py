@@ -68,6 +68,8 @@ EVENTS = Table(
     Column("type", String, nullable=False),
     Column("body", JSON, nullable=False),
     UniqueConstraint("run_id", "seq"),
+    Index("events_by_place", "run_id", "id"),
+    Index("events_by_type", "run_id", "type", "seq"),
     sqlite_autoincrement=True,
 )
 

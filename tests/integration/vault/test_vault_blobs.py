@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from disks import a_disk
 from factories import a_digest
 from intramural.errors import DoesNotFit, IntegrityFailure, Unavailable
 from intramural.vault.blobs import DirectoryBlobs, MemoryBlobs
@@ -143,14 +144,8 @@ def test_a_writer_at_work_is_not_swept(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of one mebibyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("no right to mount a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with a_disk(tmp_path / "disk", "size=1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said_so_and_leaves_nothing(small_disk):
