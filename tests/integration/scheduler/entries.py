@@ -20,7 +20,8 @@ class Asked(BaseException):
 
 def main(run: Path) -> int:
     name = json.loads((run / "spec.json").read_text())["job"]["name"]
-    (run / "begun").write_text(f"{os.getpid()} {time.time()}")
+    with (run / "begun").open("a") as file:
+        file.write(f"{os.getpid()}\n")  # one line for each start
     behaviour, _, number = name.partition("-")
     return BEHAVIOURS[behaviour](run, int(number or 0))
 
