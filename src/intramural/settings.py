@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from intramural.domain.value import Value
-from intramural.errors import InvalidInput
+from intramural.errors import InvalidInput, Unavailable
 
 FILE = "intramural.toml"
 PREFIX = "INTRAMURAL_"
@@ -42,18 +42,19 @@ def load_settings(home: Path | None = None, environment: Mapping[str, str] = os.
     """Return the settings of *home* (default: INTRAMURAL_HOME, else the user's data folder). Raises `InvalidInput`."""
     home = (home or _home(environment)).absolute()
     chosen: dict[str, Any] = {**_from_file(home / FILE), **_from_environment(environment)}
+    known = [each for each in Settings.model_fields if each != "home"]
     for key in chosen:
-        if key not in Settings.model_fields or key == "home":
-            near = get_close_matches(key, [each for each in Settings.model_fields if each != "home"], n=1)
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
             raise InvalidInput(
                 f"Unknown setting `{key}` in {FILE} or {PREFIX}{key.upper()}.",
-                hint=f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(Settings.model_fields)}.",
+                hint=f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}.",
             )
-    chosen.setdefault("hub_endpoint", environment.get("HF_ENDPOINT"))
+    chosen.setdefault("hub_endpoint", environment.get("HF_ENDPOINT") or None)
     try:
         return Settings(home=home, **chosen)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         raise InvalidInput(f"Setting `{'.'.join(map(str, first['loc']))}`: {first['msg']}.", hint=f"Mend {FILE}.") from None
 
 
@@ -73,6 +74,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} is not TOML: {error}.", hint="Mend the file.") from None
+    except OSError as error:
+        raise Unavailable(
+            f"{path} cannot be read: {os.strerror(error.errno or 0)}.", hint="Set INTRAMURAL_HOME to a folder of yours."
+        ) from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

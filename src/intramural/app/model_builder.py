@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from intramural.errors import InvalidInput, Unavailable, from_document
 from intramural.service.context import OnProgress
 
 TINY_RANDOM = "tiny-random"
+QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRANSFORMERS_VERBOSITY": "error"}
 
 
 class ProcessModelBuilder:
@@ -27,33 +29,41 @@ class ProcessModelBuilder:
         """Fill or check *target*; raise the error the process reported, or `Unavailable` when it died."""
         request = {**_request(source), "target": str(target), "endpoint": self._hub_endpoint}
         command = [sys.executable, "-m", "intramural.workloads.build_model", json.dumps(request)]
-        environment = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TRANSFORMERS_VERBOSITY": "error"}
         with (
             tempfile.TemporaryFile() as errors,
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as process,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env={**os.environ, **QUIET}) as process,
         ):
-            assert process.stdout is not None  # noqa: S101  a pipe was asked for
-            answer: dict[str, Any] | None = None
-            for line in process.stdout:
-                document = _document(line)
-                if "progress" in document:
-                    on_progress(document["progress"], document["total"], document["message"])
-                elif document:
-                    answer = document
+            try:
+                answer = _follow(process.stdout or (), on_progress)
+            except BaseException:
+                process.kill()  # nobody waits for it any more
+                raise
             process.wait()
             errors.seek(0)
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         if answer is None:
-            missing = "No module named 'torch'" in last[0] or "No module named 'transformers'" in last[0]
-            raise Unavailable(
-                f"The model could not be built: {last[0][:300]}",
-                hint="Install the workloads: pip install 'intramural[train]'."
-                if missing
-                else "Try again; `free -h` tells whether memory ran out.",
-            )
+            raise Unavailable(f"The model could not be built: {last[0][:300]}", hint=_next_step(last[0]))
         if "error" in answer:
             raise from_document(answer["error"])
         return dict(answer["model"])
+
+
+def _follow(lines: Iterable[bytes], on_progress: OnProgress) -> dict[str, Any] | None:
+    """Pass the progress on; return the last document that is none."""
+    answer = None
+    for line in lines:
+        document = _document(line)
+        if "progress" in document:
+            on_progress(document["progress"], document["total"], document["message"])
+        elif document:
+            answer = document
+    return answer
+
+
+def _next_step(last_line: str) -> str:
+    if any(f"No module named '{each}'" in last_line for each in ("torch", "transformers", "peft")):
+        return "Install the workloads: pip install 'intramural[train]'."
+    return "Try again; `free -h` tells whether memory ran out."
 
 
 def _request(source: ModelSource) -> dict[str, Any]:

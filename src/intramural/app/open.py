@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import secrets
 import time
 from datetime import UTC, datetime
@@ -57,17 +57,12 @@ def open_context(settings: Settings, actor: Actor) -> Context:
 
 def local_user() -> Actor:
     """Return whoever the operating system says runs this process; on one's own machine that is the owner."""
+    number = os.getuid()
     try:
-        login = getpass.getuser() if os.getuid() == _owner_of_login() else str(os.getuid())
-    except (KeyError, OSError):
-        login = str(os.getuid())
+        login = pwd.getpwuid(number).pw_name
+    except KeyError:
+        login = str(number)
     return Actor(subject=f"user:{login}", role=Role.OWNER)
-
-
-def _owner_of_login() -> int:
-    import pwd  # noqa: PLC0415  POSIX only
-
-    return pwd.getpwnam(getpass.getuser()).pw_uid
 
 
 def scheduler_actor() -> Actor:

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from intramural.client.transport import OnProgress, silent
 from intramural.domain.spec import JobSpec
+from intramural.domain.value import Value
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
 from intramural.service import artifacts, audit, datasets, drill, jobs, models
 from intramural.service.context import Context
+
+V = TypeVar("V", bound=Value)
 
 
 class Request:
@@ -29,24 +32,34 @@ class Request:
         self.parts, self.query, self.body, self.on_progress = parts, query, body, on_progress
 
 
+def _read(kind: type[V], document: Any) -> V:
+    """Return the value a body describes. Raises `InvalidInput` that names the field, never what was given."""
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InvalidInput(f"`{field}`: {first['msg']}.", hint="`intramural schema` prints what is known.") from None
+
+
 Route = Callable[[Context, Request], Any]
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "models"): lambda ctx, r: models.add_model(
-        ctx, r.body["name"], ModelSource.model_validate(r.body["source"]), r.on_progress
+        ctx, r.body["name"], _read(ModelSource, r.body["source"]), r.on_progress
     ),
     ("GET", "models"): lambda ctx, _: models.list_models(ctx),
     ("GET", "models/*"): lambda ctx, r: models.show_model(ctx, r.parts[0]),
     ("DELETE", "models/*"): lambda ctx, r: models.remove_model(ctx, r.parts[0]),
     ("POST", "datasets"): lambda ctx, r: datasets.add_dataset(
-        ctx, Path(r.body["path"]), r.body["name"], DatasetOptions.model_validate(r.body["options"]), r.on_progress
+        ctx, Path(r.body["path"]), r.body["name"], _read(DatasetOptions, r.body["options"]), r.on_progress
     ),
     ("GET", "datasets"): lambda ctx, _: datasets.list_datasets(ctx),
     ("GET", "datasets/*"): lambda ctx, r: datasets.show_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/difference"): lambda ctx, r: datasets.diff_datasets(ctx, r.parts[0], r.query["to"]),
     ("POST", "datasets/*/sample"): lambda ctx, r: datasets.sample_dataset(ctx, r.parts[0], r.body["count"], r.body["side"]),
-    ("POST", "jobs/resolve"): lambda ctx, r: jobs.resolve_job(ctx, JobSpec.model_validate(r.body)),
-    ("POST", "jobs"): lambda ctx, r: jobs.submit_job(ctx, JobSpec.model_validate(r.body)),
+    ("POST", "jobs/resolve"): lambda ctx, r: jobs.resolve_job(ctx, _read(JobSpec, r.body)),
+    ("POST", "jobs"): lambda ctx, r: jobs.submit_job(ctx, _read(JobSpec, r.body)),
     ("GET", "jobs"): lambda ctx, _: jobs.list_jobs(ctx),
     ("GET", "jobs/*"): lambda ctx, r: jobs.show_job(ctx, r.parts[0]),
     ("GET", "jobs/*/explanation"): lambda ctx, r: jobs.explain_job(ctx, r.parts[0]),
@@ -86,9 +99,6 @@ class LocalTransport:
         route, parts = self._match(method, path)
         try:
             return _plain(route(self._context, Request(parts, query or {}, body or {}, on_progress)))
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            raise InvalidInput(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}.") from None
         except IntramuralError as error:
             raise from_document(error.document()) from error
 
@@ -100,7 +110,7 @@ class LocalTransport:
                 pairs = list(zip(wanted, steps, strict=True))
                 if all(want in ("*", step) for want, step in pairs):
                     return route, [unquote(step) for want, step in pairs if want == "*"]
-        raise NotFound(f"There is no {method} {path}.")
+        raise NotFound(f"There is no {method} {path}.", hint="Use the SDK's methods.")
 
 
 def _plain(answer: Any) -> Any:

@@ -71,6 +71,7 @@ class JobReport(Value):
     started_at: Instant | None
     ended_at: Instant | None
     duration_seconds: float | None
+    """Of all attempts together; time in the queue or at rest does not count."""
     start_latency_seconds: float | None
     """From the submission to the first forward pass."""
     phase: str | None

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from intramural.domain.value import NAME_PATTERN, Value
+from intramural.domain.value import NAME_PATTERN, NAME_RULE, Value
 from intramural.errors import InvalidInput
 
 V = TypeVar("V", bound=Value)
@@ -32,7 +32,6 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 300
 _EXPECTED = "Input should be "
-_NAME_RULE = "write lower-case letters, digits and `. _ - /`, a letter or digit first"
 
 
 def read(text: str, kind: type[V], *, overrides: tuple[str, ...] = (), where: str = "the file") -> V:
@@ -150,7 +149,7 @@ def _words(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return "it is required"
     if error.get("ctx", {}).get("pattern") == NAME_PATTERN:
-        return _NAME_RULE
+        return NAME_RULE
     return error["msg"].removeprefix("Value error, ")
 
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, NewType
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
+from intramural.errors import InvalidInput
+
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+NAME_RULE = "write lower-case letters, digits and `. _ - /`, a letter or digit first"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._/-]{0,127}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """What people call a model, a data set or a job: lower case, digits, `.`, `_`, `-`, `/`."""
@@ -23,6 +27,12 @@ ProjectId = NewType("ProjectId", str)
 JobId = NewType("JobId", str)
 RunId = NewType("RunId", str)
 ArtifactId = NewType("ArtifactId", str)
+
+
+def check_name(text: str) -> None:
+    """Raise `InvalidInput` unless *text* is a `Name`."""
+    if not re.fullmatch(NAME_PATTERN, text):
+        raise InvalidInput("That is not a name.", hint=f"For a name, {NAME_RULE}.")
 
 
 class Value(BaseModel):

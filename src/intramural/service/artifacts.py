@@ -44,6 +44,6 @@ def _find(ctx: Context, tx: Reading, ref: str) -> Artifact:
     found = tx.artifacts.matching(ctx.project, ref) if ref else []
     if not found:
         raise NotFound(f"There is no artifact {ref}.", hint="`intramural artifact list` shows them.")
-    if len(found) > 1 and len({each.digest for each in found}) > 1 and found[0].id != ref:
+    if len({each.digest for each in found}) > 1:
         raise InvalidInput(f"{ref} begins the id of more than one artifact.", hint="Type a few more letters.")
     return found[0]

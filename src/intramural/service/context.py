@@ -68,19 +68,17 @@ class Context:
         """Read one consistent state."""
         return self.store.reading()
 
-    def check(self, action: Action, *, target: str | None = None) -> None:
+    def check(self, action: Action, project: ProjectId | None = None, *, target: str | None = None) -> None:
         """Refuse, and record it, before slow work begins that would end in *action*."""
         if not self.actor.may(action):
-            self._record(action, Decision.REFUSED, target, rule=f"role:{self.actor.role}")
+            self._record(action, Decision.REFUSED, target, rule=f"role:{self.actor.role}", project=project)
             raise Refused(f"{self.actor.subject} ({self.actor.role}) may not {action}.", hint="Ask an owner of the project.")
 
     @contextmanager
     def act(self, action: Action, project: ProjectId | None = None, *, target: str | None = None) -> Iterator[Transaction]:
         """Open the transaction of one act; record it, or the refusal that ends it."""
         project = project or self.project
-        if not self.actor.may(action):
-            self._record(action, Decision.REFUSED, target, rule=f"role:{self.actor.role}", project=project)
-            raise Refused(f"{self.actor.subject} ({self.actor.role}) may not {action}.", hint="Ask an owner of the project.")
+        self.check(action, project, target=target)
         try:
             with self.store.writing() as tx:
                 yield tx

@@ -2,66 +2,47 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intramural.domain.access import Action
 from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenStatistics
-from intramural.domain.value import digest_of
+from intramural.domain.model import BaseModelVersion
+from intramural.domain.value import check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
-from intramural.store import Reading
+from intramural.service.scratch import scratch
+from intramural.store import Reading, Transaction
+
+if TYPE_CHECKING:
+    from intramural.intake.add import Ingested
 
 
 def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on_progress: OnProgress) -> DatasetVersion:
     """Validate and store a file as a version of *name*; the same content under the same name is the version that exists."""
-    from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only this verb reads files
-
+    check_name(name)
     ctx.check(Action.DATASET_ADD, target=name)
-    base = None
-    if options.base is not None:
-        with ctx.read() as tx:
-            base = find_model(ctx, tx, options.base)
-    work = ctx.home / "work"
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=work))
-    try:
-        wanted = IngestOptions(
-            format=options.source_format,
-            mapping=options.mapping,
-            split=options.split,
-            holdout=Path(options.holdout) if options.holdout else None,
-            skip_bad=options.skip_bad,
-        )
-        taken = ingest(path, scratch, wanted, lambda done, total: on_progress(done, total, "reading"))
-        train, holdout = (ctx.vault.put_file(scratch / file) for file in ("train.jsonl", "holdout.jsonl"))
+    with ctx.read() as tx:
+        base = find_model(ctx, tx, options.base) if options.base is not None else None
+    with scratch(ctx.home) as work:
+        taken = _ingest(path, work, options, on_progress)
+        train, holdout = (ctx.vault.put_file(work / file) for file in ("train.jsonl", "holdout.jsonl"))
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
-            tokens = (_statistics(ctx, scratch, base.digest, base.name),)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    counts = {field: getattr(taken, field) for field in type(taken).model_fields}
-    digest = digest_of(
-        {
-            "kind": taken.kind,
-            "train": train,
-            "holdout": holdout,
-            "split": taken.split.document(),
-            "class": options.classification,
-        }
-    )
+            tokens = (_statistics(ctx, work, base),)
+    what = {"kind": taken.kind, "train": train, "holdout": holdout, "split": taken.split.document()}
+    digest = digest_of({**what, "class": options.classification})
     with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:
         same = tx.datasets.with_digest(ctx.project, name, digest)
         if same is not None:
-            kept = tuple(each for each in same.tokens if each.model not in {new.model for new in tokens})
-            same = same.model_copy(update={"tokens": (*kept, *tokens)})
-            tx.datasets.replace(ctx.project, same)
-            return same
+            return _counted(ctx, tx, same, tokens)
         newest = tx.datasets.find(ctx.project, name)
         dataset = DatasetVersion(
             name=name,
@@ -72,21 +53,40 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
             holdout_digest=holdout,
             tokens=tokens,
             added_at=ctx.now(),
-            **counts,
+            **{field: getattr(taken, field) for field in type(taken).model_fields},
         )
         tx.datasets.add(ctx.project, dataset)
         return dataset
 
 
-def _statistics(ctx: Context, scratch: Path, base_digest: str, base_name: str) -> TokenStatistics:
+def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress) -> Ingested:
+    from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only this verb reads files
+
+    wanted = IngestOptions(
+        format=options.source_format,
+        mapping=options.mapping,
+        split=options.split,
+        holdout=Path(options.holdout) if options.holdout else None,
+        skip_bad=options.skip_bad,
+    )
+    return ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"))
+
+
+def _statistics(ctx: Context, work: Path, base: BaseModelVersion) -> TokenStatistics:
     from intramural.intake.tokens import statistics  # noqa: PLC0415  loads a tokenizer
 
-    folder = scratch / "tokenizer"
-    folder.mkdir()
-    for name, each in ctx.vault.tree(base_digest).files.items():
+    for name, each in ctx.vault.tree(base.digest).files.items():
         if not name.endswith(".safetensors"):
-            ctx.vault.stage(each.digest, folder / name)
-    return statistics(scratch / "train.jsonl", folder, base_name)
+            ctx.vault.stage(each.digest, work / "tokenizer" / name)
+    return statistics(work / "train.jsonl", work / "tokenizer", base.name)
+
+
+def _counted(ctx: Context, tx: Transaction, same: DatasetVersion, tokens: tuple[TokenStatistics, ...]) -> DatasetVersion:
+    """Add token counts to a version that exists; those of a model that was counted before are replaced."""
+    kept = tuple(each for each in same.tokens if each.model not in {new.model for new in tokens})
+    same = same.model_copy(update={"tokens": (*kept, *tokens)})
+    tx.datasets.replace(ctx.project, same)
+    return same
 
 
 def list_datasets(ctx: Context) -> list[DatasetVersion]:
@@ -104,7 +104,7 @@ def show_dataset(ctx: Context, label: str) -> DatasetVersion:
 def find_dataset(ctx: Context, tx: Reading, label: str) -> DatasetVersion:
     """Return `name@version`, or the newest of `name`, within a reading. Raises `NotFound` with the nearest name."""
     name, at, number = label.partition("@")
-    if at and not number.isdigit():
+    if at and not re.fullmatch("[0-9]{1,9}", number):
         raise InvalidInput(f"{label} is not `name` or `name@version`.", hint="For example tickets@2.")
     found = tx.datasets.find(ctx.project, name, int(number) if at else None)
     if found is None:
@@ -136,7 +136,7 @@ def diff_datasets(ctx: Context, left: str, right: str) -> DatasetDifference:
 
 
 def _digests(ctx: Context, digest: str) -> set[bytes]:
-    from intramural.intake.add import example_digests  # noqa: PLC0415
+    from intramural.intake.stored import example_digests  # noqa: PLC0415
 
     with _staged(ctx, digest) as path:
         return set(example_digests(path))
@@ -144,28 +144,19 @@ def _digests(ctx: Context, digest: str) -> set[bytes]:
 
 def sample_dataset(ctx: Context, label: str, count: int, side: str) -> Sample:
     """Return the first *count* examples of the training or hold-out side, in clear; an act that is recorded."""
-    from intramural.intake.tokens import read_examples  # noqa: PLC0415
+    from intramural.intake.stored import read_examples  # noqa: PLC0415
 
-    if side not in {"train", "holdout"}:
-        raise InvalidInput(f"{side} is neither train nor holdout.")
+    if side not in {"train", "holdout"} or count < 1:
+        raise InvalidInput("A sample is of the side train or holdout, and of one row or more.", hint="Give both so.")
     with ctx.act(Action.DATASET_SAMPLE, target=label) as tx:
         dataset = find_dataset(ctx, tx, label)
     with _staged(ctx, dataset.train_digest if side == "train" else dataset.holdout_digest) as path:
         return Sample(label=dataset.label, side=side, rows=tuple(islice(read_examples(path), count)))
 
 
-class _staged:  # noqa: N801  a context manager used like a function
-    """A stored file, readable for the length of a block."""
-
-    def __init__(self, ctx: Context, digest: str) -> None:
-        self._ctx, self._digest = ctx, digest
-
-    def __enter__(self) -> Path:
-        work = self._ctx.home / "work"
-        work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(dir=work))
-        self._ctx.vault.stage(self._digest, self._folder / "rows.jsonl")
-        return self._folder / "rows.jsonl"
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+@contextmanager
+def _staged(ctx: Context, digest: str) -> Iterator[Path]:
+    """Make a stored file readable for the length of a block."""
+    with scratch(ctx.home) as work:
+        ctx.vault.stage(digest, work / "rows.jsonl")
+        yield work / "rows.jsonl"

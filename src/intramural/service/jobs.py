@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import shutil
 from pathlib import Path
 
-import psutil
-
 from intramural.domain.access import Action
 from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind
-from intramural.domain.job import Job, JobState
+from intramural.domain.job import Job, JobState, Wish
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.report import JobReport
-from intramural.domain.spec import AUTO, JobSpec
+from intramural.domain.spec import AUTO, JobSpec, Precision
 from intramural.domain.value import JobId, digest_of
 from intramural.domain.views import Explanation, JobEvent, JobLog, Resolution
 from intramural.domain.workload import EVENT, LOG_FILE
@@ -21,9 +20,10 @@ from intramural.errors import DoesNotFit, InvalidInput, NotFound
 from intramural.service.context import Context
 from intramural.service.datasets import find_dataset
 from intramural.service.models import find_model, nearest
-from intramural.service.reports import build_report, progress_of
+from intramural.service.reports import Standing, build_report, progress_of
 from intramural.store import Reading
 
+LIBRARY_BYTES = 500_000_000
 SPARE_BYTES = 200_000_000
 """Disk that must stay free beside what a job writes."""
 ADAPTER_STATE_BYTES = 12
@@ -77,24 +77,21 @@ def _resolution(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: Datas
             f"train.sequence_length {length} is more than the {base.context_tokens} tokens of {base.name}.",
             hint="Lower it, or leave it at auto.",
         )
-    checks = [
-        f"{base.name} ({base.parameters / 1e6:.0f} M parameters) and {data.label} ({data.train_examples} examples) fit together."
-    ]
-    checks.append(_enough_disk(ctx, spec, base))
-    checks.append(_enough_memory(spec, base))
+    fits = f"{base.name} ({base.parameters / 1e6:.0f} M parameters) and {data.label} ({data.train_examples} examples) fit."
+    checks = (fits, _enough_disk(ctx, spec, base), _enough_memory(spec, base))
     return Resolution(
         spec=spec,
         base_digest=base.digest,
         dataset_label=data.label,
         dataset_digest=data.digest,
         kind=data.kind,
-        checks=tuple(checks),
+        checks=checks,
     )
 
 
 def _enough_disk(ctx: Context, spec: JobSpec, base: BaseModelVersion) -> str:
     """Need: the kept checkpoints and one being written, the adapter twice (run and vault), a merged model if asked for."""
-    # An all-linear adapter has about 2·r/width of the layers' weights; r/200 of all parameters bounds it for widths from 400 up.
+    # An all-linear adapter has about 2·r/width of the layers' weights; r/200 of all bounds it for widths from 400 up.
     adapter = base.parameters * spec.method.lora.rank // 200
     need = (spec.checkpoint.keep + 1) * adapter * ADAPTER_STATE_BYTES + 2 * 4 * adapter
     need += 2 * 4 * base.parameters if spec.method.merge else 0
@@ -110,8 +107,10 @@ def _enough_disk(ctx: Context, spec: JobSpec, base: BaseModelVersion) -> str:
 
 
 def _enough_memory(spec: JobSpec, base: BaseModelVersion) -> str:
-    """Need at least the frozen weights in the format they may be computed in, and half a gigabyte for the libraries."""
-    need = base.parameters * 4 + 500_000_000
+    """Need at least the frozen weights in the format they are kept in, and what the libraries take."""
+    import psutil  # noqa: PLC0415  reading a queue does not need it
+
+    need = base.parameters * (4 if spec.train.precision is Precision.FP32 else 2) + LIBRARY_BYTES
     free = psutil.virtual_memory().available
     given = spec.resources.memory_gb
     if given != AUTO:
@@ -139,15 +138,14 @@ def list_jobs(ctx: Context) -> list[Job]:
 
 
 def find_job(ctx: Context, tx: Reading, ref: str) -> Job:
-    """Return a job by id, by the unique beginning of one, or the newest by name. Raises `NotFound`, `InvalidInput`."""
-    found = tx.jobs.matching(ctx.project, ref)
+    """Return a job by id, the newest by name, or by the unique beginning of an id. Raises `NotFound`, `InvalidInput`."""
+    found = tx.jobs.matching(ctx.project, ref) if ref else []
     if not found:
         known = sorted({each.spec.name for each in tx.jobs.all(ctx.project)})
         raise NotFound(f"There is no job {ref}.", hint=nearest(ref, known, "intramural run tune.yaml"))
-    exact = [each for each in found if each.id == ref]
-    if len(found) > 1 and not exact:
+    if len(found) > 1:
         raise InvalidInput(f"{ref} begins the id of more than one job.", hint="Type a few more letters.")
-    return (exact or found)[0]
+    return found[0]
 
 
 def cancel_job(ctx: Context, ref: str) -> Job:
@@ -178,43 +176,44 @@ def explain_job(ctx: Context, ref: str) -> Explanation:
     """Tell why a job stands where it stands, and what would change it."""
     with ctx.read() as tx:
         job = find_job(ctx, tx, ref)
-        if job.state is JobState.QUEUED:
-            ahead = [each for each in tx.jobs.in_states([JobState.RUNNING, JobState.QUEUED]) if each.id != job.id]
-            running = [each for each in ahead if each.state is JobState.RUNNING]
-            summary = _waiting(ctx, running)
-            if job.failure is not None:
-                summary = (
-                    f"attempt {job.attempts} was lost ({job.failure.cause}); the next begins from step {job.checkpoint_step}"
-                )
-            return Explanation(job_id=job.id, state=job.state, summary=summary, next_step=_look_at(running))
-        standing = progress_of(tx, job)
-    if job.state is JobState.RUNNING:
-        left = f", about {standing.seconds_left:.0f} s of training left" if standing.seconds_left is not None else ""
-        steps = f", step {standing.step} of {standing.total_steps}" if standing.total_steps else ""
-        summary = f"running: {standing.phase or 'starting'}{steps}{left}"
-        return Explanation(job_id=job.id, state=job.state, summary=summary, seconds_left=standing.seconds_left)
-    if job.failure is not None and job.state is not JobState.SUCCEEDED:
-        return Explanation(
-            job_id=job.id,
-            state=job.state,
-            summary=f"{job.failure.cause} in attempt {job.attempts}" if job.attempts else str(job.failure.cause),
-            cause=job.failure.cause,
-            evidence=job.failure.evidence,
-            next_step=job.failure.remedy,
-        )
-    words = {JobState.PAUSED: f"resting at step {job.checkpoint_step}", JobState.SUCCEEDED: "it did what was asked"}
-    next_step = f"`intramural resume {job.id}` goes on." if job.state is JobState.PAUSED else None
-    return Explanation(job_id=job.id, state=job.state, summary=words.get(job.state, str(job.state)), next_step=next_step)
+        match job.state:
+            case JobState.QUEUED:
+                return _explain_queued(ctx, job, tx.jobs.in_states([JobState.RUNNING]))
+            case JobState.RUNNING:
+                return _explain_running(job, progress_of(tx, job))
+            case JobState.PAUSED:
+                summary, next_step = f"resting at step {job.checkpoint_step}", f"`intramural resume {job.id}` goes on."
+                return Explanation(job_id=job.id, state=job.state, summary=summary, next_step=next_step)
+    if job.failure is None:
+        return Explanation(job_id=job.id, state=job.state, summary="it did what was asked")
+    return Explanation(
+        job_id=job.id,
+        state=job.state,
+        summary=f"{job.failure.cause} in attempt {job.attempts}" if job.attempts else str(job.failure.cause),
+        cause=job.failure.cause,
+        evidence=job.failure.evidence,
+        next_step=job.failure.remedy,
+    )
 
 
-def _waiting(ctx: Context, running: list[Job]) -> str:
+def _explain_queued(ctx: Context, job: Job, running: list[Job]) -> Explanation:
+    summary = "waiting for the scheduler to start it"
     if len(running) >= ctx.parallel_runs:
-        return f"waiting for {running[0].spec.name} to end ({len(running)} of {ctx.parallel_runs} places are taken)"
-    return "waiting for the scheduler to start it"
+        summary = f"waiting for {running[0].spec.name} to end ({len(running)} of {ctx.parallel_runs} places are taken)"
+    if job.failure is not None:
+        summary = (
+            f"attempt {job.attempts} was lost ({job.failure.cause}); it goes on from step {job.checkpoint_step}; {summary}"
+        )
+    look = f"`intramural watch {running[0].id}` shows how far the one ahead is." if running else None
+    return Explanation(job_id=job.id, state=job.state, summary=summary, next_step=look)
 
 
-def _look_at(running: list[Job]) -> str | None:
-    return f"`intramural watch {running[0].id}` shows how far the one ahead is." if running else None
+def _explain_running(job: Job, standing: Standing) -> Explanation:
+    left = f", about {standing.seconds_left:.0f} s of training left" if standing.seconds_left is not None else ""
+    steps = f", step {standing.step} of {standing.total_steps}" if standing.total_steps else ""
+    wish = {Wish.PAUSE: "asked to pause", Wish.CANCEL: "being cancelled", Wish.RUN: "running"}[job.wish]
+    summary = f"{wish}: {standing.phase or 'starting'}{steps}{left}"
+    return Explanation(job_id=job.id, state=job.state, summary=summary, seconds_left=standing.seconds_left)
 
 
 def job_events(ctx: Context, ref: str, *, after: int = 0, limit: int = 1000) -> list[JobEvent]:
@@ -229,18 +228,18 @@ def job_log(ctx: Context, ref: str, *, offset: int = 0, limit: int = 1 << 20) ->
     """Return at most *limit* bytes of the logs of a job's attempts, one after the other, from *offset* on."""
     with ctx.read() as tx:
         runs = tx.runs.of_job(find_job(ctx, tx, ref).id)
-    parts, skip = [], offset
+    body, skip = b"", offset
     for run in runs:
         size = _size(ctx.runs / run.id / LOG_FILE)
-        if skip < size and limit > 0:
+        if skip < size and len(body) < limit:
             with open(ctx.runs / run.id / LOG_FILE, "rb") as file:
                 file.seek(skip)
-                part = file.read(limit)
-            parts.append(part)
-            limit -= len(part)
+                body += file.read(limit - len(body))
         skip = max(0, skip - size)
-    body = b"".join(parts)
-    return JobLog(text=body.decode("utf-8", "replace"), offset=offset + len(body))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(body)
+    # A letter that is cut in two waits for its other half.
+    return JobLog(text=text, offset=offset + len(body) - len(decoder.getstate()[0]))
 
 
 def _size(path: Path) -> int:

@@ -4,32 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from difflib import get_close_matches
 from pathlib import Path
 
 from intramural.domain.access import Action
+from intramural.domain.job import JobState
 from intramural.domain.model import BaseModelVersion
+from intramural.domain.value import check_name
 from intramural.domain.views import ModelSource
-from intramural.errors import Conflict, InvalidInput, NotFound, UnsafeModel
+from intramural.errors import Conflict, InvalidInput, NotFound, Refused, UnsafeModel
 from intramural.service.context import Context, OnProgress
+from intramural.service.scratch import scratch
 from intramural.store import Reading
+from intramural.vault import disk_errors
 
+CODE = (".py", ".pyc", ".so")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 
 def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgress) -> BaseModelVersion:
     """Fetch or read a model, check it, and store it by digest. Raises `UnsafeModel`, `Conflict` and what the builder raises."""
+    check_name(name)
     ctx.check(Action.MODEL_ADD, target=name)
     with ctx.read() as tx:
         if tx.models.find(ctx.project, name):
             raise Conflict(f"There is a base model {name} already.", hint="Remove it first, or choose another name.")
-    work = ctx.home / "work"
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work) as scratch:
-        folder = _folder(ctx, name, source, Path(scratch), on_progress)
-        facts = ctx.model_builder.build(source, folder, on_progress)
-        _check(ctx, name, folder)
+    with scratch(ctx.home) as work:
+        try:
+            folder = _start(source, work / "model", on_progress)
+            facts = ctx.model_builder.build(source, folder, on_progress)
+            check_folder(folder)
+        except Refused as refusal:
+            raise ctx.refuse(Action.MODEL_ADD, refusal, target=name) from None
         on_progress(1, 1, "storing by digest")
         digest, tree = ctx.vault.put_tree(folder)
     model = BaseModelVersion(name=name, digest=digest, size_bytes=tree.size_bytes, added_at=ctx.now(), **facts)
@@ -38,27 +44,19 @@ def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgr
     return model
 
 
-def _folder(ctx: Context, name: str, source: ModelSource, scratch: Path, on_progress: OnProgress) -> Path:
-    """Return where the builder works: a fresh folder, holding a copy of what a folder source gave."""
-    target = scratch / "model"
+def _start(source: ModelSource, target: Path, on_progress: OnProgress) -> Path:
+    """Make the folder the builder works in, filled with a copy of what a folder source gave."""
     if source.folder is None:
         target.mkdir()
         return target
     given = Path(source.folder)
     if not given.is_dir():
         raise NotFound(f"There is no folder {given}.", hint="Give the folder that holds config.json.")
-    _check(ctx, name, given)
+    check_folder(given)
     on_progress(0, 1, "copying the folder")
-    shutil.copytree(given, target, symlinks=True)
+    with disk_errors("The copy of the model"):
+        shutil.copytree(given, target, symlinks=True)
     return target
-
-
-def _check(ctx: Context, name: str, folder: Path) -> None:
-    """Refuse what could run code; require what a run needs."""
-    try:
-        check_folder(folder)
-    except UnsafeModel as refusal:
-        raise ctx.refuse(Action.MODEL_ADD, refusal, target=name) from None
 
 
 def check_folder(folder: Path) -> None:
@@ -67,13 +65,13 @@ def check_folder(folder: Path) -> None:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise UnsafeModel(f"{name} is a link.", hint="Give a folder of plain files.", rule="model:plain-files")
-        if path.suffix in PICKLES:
+        if path.suffix.lower() in PICKLES:
             raise UnsafeModel(
                 f"{name} holds pickled weights, which can run code when they are loaded.",
                 hint="Convert the model to safetensors and leave the pickle files out.",
                 rule="model:no-pickle",
             )
-        if path.suffix in {".py", ".so", ".pyc"}:
+        if path.suffix.lower() in CODE:
             raise UnsafeModel(f"{name} is code; a model may not bring its own.", hint="Remove it.", rule="model:no-remote-code")
     config = _json(folder / "config.json")
     _no_code(config)
@@ -130,7 +128,8 @@ def remove_model(ctx: Context, name: str) -> None:
     """Forget a base model; its bytes stay while artifacts name them. Raises `Conflict` while a job needs it."""
     with ctx.act(Action.MODEL_REMOVE, target=name) as tx:
         model = find_model(ctx, tx, name)
-        busy = [each for each in tx.jobs.all(ctx.project) if each.base_digest == model.digest and not each.state.is_final]
+        unfinished = tx.jobs.in_states(each for each in JobState if not each.is_final)
+        busy = [each for each in unfinished if each.project == ctx.project and each.base_digest == model.digest]
         if busy:
             raise Conflict(f"Job {busy[0].spec.name} needs {name}.", hint=f"Wait for it, or `intramural cancel {busy[0].id}`.")
         tx.models.remove(ctx.project, name)

@@ -18,6 +18,7 @@ PACE_STEPS = 50
 """Steps whose pace predicts the time left."""
 
 Rows = list[tuple[int, RunId, dict[str, Any]]]
+Steps = dict[int, dict[str, Any]]
 
 
 class Standing(NamedTuple):
@@ -49,46 +50,56 @@ def build_report(ctx: Context, tx: Reading, job: Job) -> JobReport:
     by_type: dict[str, list[dict[str, Any]]] = {each: [] for each in TOLD}
     for _, _, body in rows:
         by_type[body["type"]].append(body)
-    resolved = by_type["resolved"][-1] if by_type["resolved"] else None
-    steps = {body["step"]: body for body in by_type["step"]}
-    last_step = max(steps, default=0)
-    total = resolved["total_steps"] if resolved else None
-    ended = job.ended_at
+    resolved = by_type["resolved"][-1] if by_type["resolved"] else {}
+    steps = _steps_that_count(rows)
+    is_running = job.state is JobState.RUNNING
     return JobReport(
         job_id=job.id,
         name=job.spec.name,
         state=job.state,
         spec=job.spec,
         spec_digest=job.spec_digest,
-        settings=resolved["settings"] if resolved else {},
+        settings=resolved.get("settings", {}),
         base=next((each for each in tx.models.all(job.project) if each.digest == job.base_digest), None),
         data=next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None),
         submitted_by=job.submitted_by,
         submitted_at=job.submitted_at,
         started_at=job.started_at,
-        ended_at=ended,
-        duration_seconds=((ended or ctx.now()) - job.started_at).total_seconds() if job.started_at else None,
+        ended_at=job.ended_at,
+        duration_seconds=sum(((each.ended_at or ctx.now()) - each.started_at).total_seconds() for each in runs) or None,
         start_latency_seconds=by_type["first_pass"][0]["seconds_since_submit"] if by_type["first_pass"] else None,
-        phase=by_type["phase"][-1]["phase"] if by_type["phase"] and job.state is JobState.RUNNING else None,
+        phase=progress_of(tx, job).phase if is_running else None,
         phase_seconds=_phases(rows, ctx.now()),
-        step=last_step,
-        total_steps=total,
-        seconds_left=_left(steps, total) if job.state is JobState.RUNNING else None,
+        step=max(steps, default=0),
+        total_steps=resolved.get("total_steps"),
+        seconds_left=_left(steps, resolved.get("total_steps")) if is_running else None,
         metrics=_measured(by_type),
-        tokens_per_second=_rate(list(steps.values())),
-        peak_memory_bytes=max((body["memory_bytes"] for body in steps.values()), default=None)
-        if not by_type["outcome"]
-        else max(body["peak_memory_bytes"] or 0 for body in by_type["outcome"]),
+        tokens_per_second=_rate(steps),
+        peak_memory_bytes=_peak(by_type),
         curve=_curve(steps),
         checkpoints=_checkpoints(rows, runs),
         attempts=_attempts(rows, runs),
         artifacts=tuple(tx.artifacts.all(job.project, job.id)),
-        environment=resolved["environment"] if resolved else {},
+        environment=resolved.get("environment", {}),
         notices=tuple(dict.fromkeys(body["message"] for body in by_type["notice"])),
         cause=job.failure.cause if job.failure else None,
         evidence=job.failure.evidence if job.failure else None,
         next_step=job.failure.remedy if job.failure else None,
     )
+
+
+def _steps_that_count(rows: Rows) -> Steps:
+    """Return the steps the adapter went through: an attempt forgets what was trained after the checkpoint it begins from."""
+    steps: Steps = {}
+    began: set[RunId] = set()
+    for _, run_id, body in rows:
+        if body["type"] == "resume" or (body["type"] == "step" and run_id not in began):
+            began.add(run_id)
+            kept = body["step"] if body["type"] == "resume" else 0
+            steps = {number: step for number, step in steps.items() if number <= kept}
+        if body["type"] == "step":
+            steps[body["step"]] = body
+    return steps
 
 
 def _phases(rows: Rows, now: datetime) -> dict[str, float]:
@@ -110,17 +121,24 @@ def _phases(rows: Rows, now: datetime) -> dict[str, float]:
     return seconds
 
 
-def _left(steps: dict[int, dict[str, Any]], total: int | None) -> float | None:
+def _left(steps: Steps, total: int | None) -> float | None:
     if not steps or total is None:
         return None
     newest = sorted(steps)[-PACE_STEPS:]
-    return (total - newest[-1]) * sum(steps[each]["seconds"] for each in newest) / len(newest)
+    pace = sum(float(steps[each]["seconds"]) for each in newest) / len(newest)
+    return (total - newest[-1]) * pace
 
 
-def _rate(steps: list[dict[str, Any]]) -> float | None:
+def _rate(steps: Steps) -> float | None:
     """Return tokens over seconds of all steps that count, each once."""
-    seconds = sum(each["seconds"] for each in steps)
-    return sum(each["tokens"] for each in steps) / seconds if seconds else None
+    seconds = sum(float(each["seconds"]) for each in steps.values())
+    return sum(int(each["tokens"]) for each in steps.values()) / seconds if seconds else None
+
+
+def _peak(by_type: dict[str, list[dict[str, Any]]]) -> int | None:
+    told = [body["memory_bytes"] for body in by_type["step"]]
+    told += [body["peak_memory_bytes"] for body in by_type["outcome"] if body["peak_memory_bytes"] is not None]
+    return max(told, default=None)
 
 
 def _measured(by_type: dict[str, list[dict[str, Any]]]) -> Measured:
@@ -131,7 +149,7 @@ def _measured(by_type: dict[str, list[dict[str, Any]]]) -> Measured:
     )
 
 
-def _curve(steps: dict[int, dict[str, Any]]) -> tuple[CurvePoint, ...]:
+def _curve(steps: Steps) -> tuple[CurvePoint, ...]:
     order = sorted(steps)
     stride = -(-len(order) // MOST_POINTS) or 1
     kept = [each for n, each in enumerate(order) if n % stride == 0 or n == len(order) - 1]

@@ -196,7 +196,14 @@ def _link_checkpoints(source: Path, target: Path) -> None:
         if checkpoint.is_dir() and not mine.exists():
             mine.mkdir(mode=0o700, parents=True)
             for file in checkpoint.iterdir():
-                os.link(file, mine / file.name)
+                _link(file, mine / file.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
 
 
 def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path) -> list[Artifact]:

@@ -1,10 +1,10 @@
 """The state machine of a job: what each end of a run means, and that no sequence of acts breaks it."""
 
 import pytest
-from factories import NOON, a_job, a_lease, a_run, a_spec, later
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factories import NOON, a_job, a_lease, a_run, a_spec, later
 from intramural.domain.cause import Cause, Failure, is_lost
 from intramural.domain.job import MAX_FAILURES, JobState, Outcome, Wish
 from intramural.errors import Conflict, StaleFence
