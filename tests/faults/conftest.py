@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ def home(tmp_path, monkeypatch):
     from run_world import end_processes  # noqa: PLC0415 - found through the path above
     from world import furnish  # noqa: PLC0415
 
-    monkeypatch.setenv("PYTHONPATH", str(RUNS))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(RUNS), *filter(None, [os.environ.get("PYTHONPATH")])]))
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / "intramural.toml").write_text("lease_seconds = 2\n")  # what a scheduler leaves that died before it could adopt

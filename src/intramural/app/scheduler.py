@@ -26,7 +26,9 @@ import select
 import stat
 import subprocess
 import sys
+import termios
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,8 @@ BUSY_PAUSE_SECONDS = 0.5
 """Between two looks while something runs; a bell ends the pause."""
 AWAY_PAUSE_SECONDS = 2.0
 """Between two looks while the store is away."""
+HEARD_SECONDS = 0.05
+"""How long a resting scheduler may take to hear the bell, and a killed one to be gone."""
 HANDOVER_SECONDS = 0.5
 """How long a new scheduler waits for one that is leaving."""
 
@@ -99,7 +103,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(options.home, options.idle_seconds, options.entry)
     except Exception as error:
-        log.critical("left because of %s: %s", type(error).__name__, getattr(error, "message", "see the class"))
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = getattr(error, "message", f"{Path(place.filename).name}:{place.lineno}")
+        log.critical("left because of %s: %s", type(error).__name__, words)
         return 1
 
 
@@ -223,7 +229,7 @@ def _bell(home: Path) -> Iterator[int]:
 
 
 def _ring(home: Path) -> bool:
-    """Wake a scheduler; False when none listens."""
+    """Wake a scheduler; False when none listens, or the one that did is dying."""
     try:
         bell = os.open(home / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -235,9 +241,32 @@ def _ring(home: Path) -> bool:
             return False
         with contextlib.suppress(BlockingIOError):  # full: it is awake already
             os.write(bell, b"j")
-        return True
+        return _is_heard(bell) or _has_listener(home)
+    except BrokenPipeError:
+        return False
     finally:
         os.close(bell)
+
+
+def _is_heard(bell: int) -> bool:
+    """Tell whether a scheduler took the byte at once, as a resting one does."""
+    until = time.monotonic() + HEARD_SECONDS
+    waiting = bytearray(4)
+    while time.monotonic() < until:
+        fcntl.ioctl(bell, termios.FIONREAD, waiting)
+        if not int.from_bytes(waiting, sys.byteorder):
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def _has_listener(home: Path) -> bool:
+    """Tell whether a busy scheduler will hear the bell later; a killed one has let go of it by now."""
+    try:
+        os.close(os.open(home / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _private(path: str, flags: int) -> int:

@@ -215,7 +215,8 @@ def _leave_starter() -> None:
 
 def _say(reply: dict[str, Any]) -> None:
     """Print one line for the process that started this one, and let go of its pipe."""
-    print(json.dumps(reply), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # it died meanwhile; its successor finds us
+        os.write(1, json.dumps(reply).encode() + b"\n")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.close(null)

@@ -8,7 +8,8 @@ from world import furnish
 
 from intramural.workloads.environment import workload_environment
 
-HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+"""Where processes find the tests' entries, and this code first if it was chosen so."""
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def home(tmp_path):
 @pytest.fixture
 def environment():
     """The environment of workloads that find the tests' entries."""
-    return {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": str(HERE)}
+    return {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": PATH}
 
 
 @pytest.fixture
@@ -42,6 +43,6 @@ def make_run(home):
 @pytest.fixture
 def furnished(home, monkeypatch):
     """A home with a model and rows, whose schedulers run the tests' entries."""
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("PYTHONPATH", PATH)
     furnish(home)
     return home

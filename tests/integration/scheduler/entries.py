@@ -56,8 +56,8 @@ def sleep(run: Path, _: int) -> int:
 
     signal.signal(signal.SIGTERM, asked)
     signal.signal(signal.SIGUSR1, lambda *_: (run / "checkpoint-asked").touch())
-    (run / "ready").touch()
     try:
+        (run / "ready").touch()
         time.sleep(60)
     except Asked:
         tell(run, type="outcome", outcome="stopped")
