@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from intramural.workloads.attention import causal
 from intramural.workloads.kernels import Linear, add_linear, gated_block, project, rotate
 from intramural.workloads.passes import Layout
 
@@ -168,14 +169,12 @@ class Decoder:
 def _attend(q: Tensor, k: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
     """Return causal attention within each example, `[tokens, heads * width]`."""
     width = q.shape[-1]
-    shared = q.shape[1] != k.shape[1]
     outs, places = [], []
     for group in groups:
         rows, longest = group.gather.shape
         flat = group.gather.view(-1)
         parts = (each.index_select(0, flat).view(rows, longest, -1, width).transpose(1, 2) for each in (q, k, v))
-        out = F.scaled_dot_product_attention(*parts, is_causal=True, enable_gqa=shared)
-        out = out.transpose(1, 2).reshape(rows * longest, -1)
+        out = causal(*parts).transpose(1, 2).reshape(rows * longest, -1)
         outs.append(out if len(group.keep) == len(out) else out.index_select(0, group.keep))
         places.append(group.scatter)
     if len(outs) == 1:

@@ -1,0 +1,231 @@
+"""
+Training speed against plain TRL: same model, rows, adapter and order of processes, A B A B.
+
+Prints, for documentation-like rows and for short tickets: tokens/s of real tokens (an
+example's every token counted once per example, none of padding), the ratio to TRL's best
+plain configuration round by round, the share of the machine's limit, peak memory and the
+time to the first pass. The limit is 4·N FLOPs per token (forward 2·N, gradient of the
+activations 2·N; the frozen weights get none) over the matrix rate measured here.
+`--curve STEPS` compares losses instead: same batches in the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import made_rows
+
+from intramural.domain.dataset import ExampleKind
+from intramural.domain.job import Outcome
+from intramural.domain.spec import JobSpec
+from intramural.domain.workload import SPEC_FILE, WorkloadSpec
+from intramural.intake.made_tickets import make_tickets
+from intramural.workloads.environment import workload_environment
+
+HERE = Path(__file__).resolve().parent
+WORK = HERE.parent / ".bench"
+STARTER = "smollm2-135m-instruct"
+NOTHING = "sha256:" + "0" * 64
+BATCH = 8
+RATE = 2e-4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=4, help="optimizer steps of 8 examples per process")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--model", type=Path, help="a model folder; default: the starter model")
+    parser.add_argument("--curve", type=int, default=0, metavar="STEPS", help="compare losses over STEPS steps on tickets")
+    options = parser.parse_args()
+    WORK.mkdir(exist_ok=True)
+    model = options.model or starter()
+    rate = matrix_rate(options.threads)
+    dtype = max(rate, key=lambda each: rate[each])
+    limit = rate[dtype] * 1e9 / (4 * parameters(model))
+    print(f"matrix rate: fp32 {rate['fp32']:.0f}, bf16 {rate['bf16']:.0f} GFLOP/s on {options.threads} threads")
+    print(f"limit by 4·N FLOPs per token in {dtype}: {limit:.0f} tokens/s\n")
+    if options.curve:
+        compare_curves(model, options.curve, dtype, options.threads)
+        return
+    for kind in ("documentation", "tickets"):
+        file = rows_of(kind, options.steps * BATCH)
+        compare(kind, model, file, options.rounds, options.steps, dtype, options.threads, limit)
+
+
+def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int, limit: float) -> None:
+    """Run ours and every TRL way in turn, and print the figures of each and the ratios to the best."""
+    ways = ("one-by-one", "packing", "padded")
+    found: dict[str, list[dict[str, Any]]] = {each: [] for each in ("ours", *ways)}
+    for n in range(rounds):
+        for way in ways:
+            if n and way != best(found):
+                continue
+            found[way].append(trl(model, file, steps, way, dtype, threads))
+        found["ours"].append(ours(model, file, steps, threads))
+    top = best(found)
+    print(f"{kind} rows, mean {found['ours'][0]['tokens'] / (steps * BATCH):.0f} tokens")
+    print(f"  {'':26}{'tokens/s':>10}{'of limit':>10}{'peak GiB':>10}{'first pass s':>14}")
+    for way, results in found.items():
+        name = "intramural" if way == "ours" else f"TRL {way}, {dtype}"
+        speed = statistics.median(each["tokens_per_second"] for each in results)
+        memory = statistics.median(each["peak_memory_bytes"] for each in results) / 2**30
+        start = statistics.median(each["first_pass_seconds"] for each in results)
+        print(f"  {name:26}{speed:10.1f}{speed / limit:10.2f}{memory:10.2f}{start:14.1f}")
+    ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(found["ours"], found[top], strict=True)]
+    print(
+        f"  ratio to TRL's best ({top}): {', '.join(f'{each:.2f}' for each in ratios)}; median {statistics.median(ratios):.2f}\n"
+    )
+
+
+def best(found: dict[str, list[dict[str, Any]]]) -> str:
+    return max((each for each in found if each != "ours" and found[each]), key=lambda each: found[each][0]["tokens_per_second"])
+
+
+def compare_curves(model: Path, steps: int, dtype: str, threads: int) -> None:
+    """Train both on the same batches in the same order and print how far their losses lie apart."""
+    file = rows_of("tickets", steps * BATCH)
+    mine = ours(model, file, steps, threads, rate=RATE)
+    # TRL reads rows in order; ours permutes them, so TRL is given the order that ours used.
+    lines = file.read_text().splitlines()
+    file.with_suffix(".ordered").write_text("".join(lines[each] + "\n" for each in order_of(len(lines))))
+    theirs = trl(model, file.with_suffix(".ordered"), steps, "one-by-one", dtype, threads)
+    gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
+    tail = steps // 4
+    print(
+        f"{steps} steps of {BATCH} tickets; tokens/s: ours {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
+    )
+    print(f"loss, first step: ours {mine['losses'][0]:.4f}, TRL {theirs['losses'][0]:.4f}")
+    print(
+        f"loss, mean of the last {tail}: ours {statistics.mean(mine['losses'][-tail:]):.4f}, "
+        f"TRL {statistics.mean(theirs['losses'][-tail:]):.4f}"
+    )
+    print(f"step by step difference: mean {statistics.mean(gaps):.4f}, largest {max(gaps):.4f}")
+
+
+def order_of(count: int) -> list[int]:
+    from intramural.workloads.passes import Plan  # noqa: PLC0415
+
+    plan = Plan(count, -(-count // BATCH), BATCH, 7)
+    return [each for step in range(plan.total_steps) for each in plan.step_examples(step)]
+
+
+def ours(model: Path, file: Path, steps: int, threads: int, rate: float = RATE) -> dict[str, Any]:
+    """Run the product's workload on a run directory and read its events."""
+    folder = WORK / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "inputs").mkdir(parents=True)
+    (folder / "inputs" / "model").symlink_to(model)
+    shutil.copy(file, folder / "inputs" / "train.jsonl")
+    (folder / "inputs" / "holdout.jsonl").touch()
+    job = JobSpec.model_validate(
+        {
+            "name": "bench",
+            "base": "bench",
+            "data": "bench",
+            "train": {"steps": steps, "effective_batch": BATCH, "learning_rate": rate, "sequence_length": 1024},
+            "evaluate": {"before": False},
+            "resources": {"threads": threads},
+        }
+    )
+    spec = WorkloadSpec(
+        run_id="run-bench",
+        attempt=1,
+        job=job,
+        example_kind=ExampleKind.CHAT,
+        base_digest=NOTHING,
+        dataset_digest=NOTHING,
+        submitted_at=time.time(),
+        asked_at=time.time(),
+    )
+    (folder / SPEC_FILE).write_text(spec.model_dump_json())
+    command = [sys.executable, "-m", "intramural.workloads.train", str(folder)]
+    subprocess.run(command, check=True, env=workload_environment(threads), stderr=subprocess.DEVNULL)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    outcome = events[-1]
+    assert outcome["outcome"] == Outcome.SUCCEEDED, outcome
+    done = [each for each in events if each["type"] == "step"]
+    warm = done[1:] or done
+    return {
+        "tokens_per_second": sum(each["tokens"] for each in warm) / sum(each["seconds"] for each in warm),
+        "tokens": sum(each["tokens"] for each in done),
+        "first_pass_seconds": next(each["seconds_since_submit"] for each in events if each["type"] == "first_pass"),
+        "peak_memory_bytes": outcome["peak_memory_bytes"],
+        "losses": [each["loss"] for each in done],
+    }
+
+
+def trl(model: Path, file: Path, steps: int, way: str, dtype: str, threads: int) -> dict[str, Any]:
+    """Run plain TRL in a process of its own."""
+    command = [sys.executable, "-W", "ignore", str(HERE / "peer_trl.py"), "--model", str(model), "--rows", str(file)]
+    command += ["--out", str(WORK / "trl"), "--steps", str(steps), "--way", way, "--dtype", dtype]
+    command += ["--rate", str(RATE), "--threads", str(threads)]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    line = next((each for each in done.stdout.splitlines() if each.startswith("RESULT ")), None)
+    if line is None:
+        sys.exit(f"TRL failed:\n{done.stderr[-2000:]}")
+    return dict(json.loads(line.removeprefix("RESULT ")))
+
+
+def rows_of(kind: str, count: int) -> Path:
+    file = WORK / f"{kind}.jsonl"
+    if kind == "documentation":
+        made_rows.write(file, count)
+    else:
+        file.write_text("".join(json.dumps(each) + "\n" for each in make_tickets(count, 7)))
+    return file
+
+
+def starter() -> Path:
+    """Build the starter model once, under .bench."""
+    folder = WORK / STARTER
+    if not (folder / "model.safetensors").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        request = {"source": "starter", "name": STARTER, "target": str(folder)}
+        subprocess.run([sys.executable, "-m", "intramural.workloads.build_model", json.dumps(request)], check=True)
+    return folder
+
+
+def parameters(model: Path) -> int:
+    from safetensors import safe_open  # noqa: PLC0415
+
+    total = 0
+    for file in model.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            for key in weights.keys():  # noqa: SIM118  a safetensors reader is no mapping
+                shape = weights.get_slice(key).get_shape()
+                total += int(shape[0]) * int(shape[1]) if len(shape) == 2 else int(shape[0])
+    return total
+
+
+def matrix_rate(threads: int) -> dict[str, float]:
+    """Return GFLOP/s of a product of the model's shape in both formats, best of several."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(threads)
+    rates = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a, b = torch.randn(2048, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
+        seconds = []
+        for _ in range(12):
+            began = time.perf_counter()
+            torch.mm(a, b)
+            seconds.append(time.perf_counter() - began)
+        rates[name] = 2 * 2048 * 576 * 1536 / min(seconds) / 1e9
+    return rates
+
+
+if __name__ == "__main__":
+    main()
