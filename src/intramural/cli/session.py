@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,8 +11,11 @@ if TYPE_CHECKING:
 
 def connect() -> Client:
     """Return the client of this machine's own platform, under INTRAMURAL_HOME."""
+    gc.disable()  # what is imported stays: looking for garbage in it is a tenth of the start
     from intramural.app.open import open_client  # noqa: PLC0415 - keeps `--help` fast
 
+    gc.freeze()
+    gc.enable()
     return open_client()
 
 
