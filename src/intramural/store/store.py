@@ -8,14 +8,16 @@ consistent state and cannot write.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DatabaseError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from intramural.errors import Conflict, Unavailable
 from intramural.store.repositories import Artifacts, Audit, Datasets, Events, Jobs, Models, Runs
@@ -58,11 +60,14 @@ class Store:
                 f"{path} cannot be written: {os.strerror(error.errno or 0)}.",
                 hint="Set INTRAMURAL_HOME to a folder you may write.",
             ) from error
-        engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level=None)
-        event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, busy_milliseconds))
-        store = cls(engine)
+        store = cls(_sqlite(path, busy_milliseconds))
+        weakref.finalize(store, store._engine.dispose)
         store._create()
         return store
+
+    def close(self) -> None:
+        """Let go of the database's files; the next act opens them again."""
+        self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:
@@ -82,11 +87,11 @@ class Store:
             connection.exec_driver_sql(begin)
             try:
                 yield connection
+                connection.exec_driver_sql("COMMIT")
             except BaseException:
                 with suppress(DatabaseError):  # SQLite has rolled back already when the disk failed it
                     connection.exec_driver_sql("ROLLBACK")
                 raise
-            connection.exec_driver_sql("COMMIT")
 
     def _create(self) -> None:
         with self._connected("BEGIN") as connection:
@@ -103,11 +108,31 @@ class Store:
             )
 
 
-def _prepare_sqlite(connection: Any, busy_milliseconds: int) -> None:
-    cursor = connection.cursor()
-    for pragma in (f"busy_timeout={busy_milliseconds}", "journal_mode=WAL", "synchronous=FULL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _sqlite(path: Path, busy_milliseconds: int) -> Engine:
+    """Return an engine whose connections stay open: the last one to close would move the log into the file, after every act."""
+    url = f"sqlite:///file:{quote(str(path))}?mode=rw&uri=true"
+    engine = create_engine(url, poolclass=QueuePool, connect_args={"isolation_level": None})
+
+    def opened(connection: Any, record: Any) -> None:
+        record.info["file"] = _identity(path)
+        for pragma in (f"busy_timeout={busy_milliseconds}", "journal_mode=WAL", "synchronous=FULL"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["file"] != _identity(path):  # it was moved away or restored from a backup
+            raise DisconnectionError
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "checkout", taken)
+    return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -82,7 +82,7 @@ except Unavailable as error:
 
 def test_a_read_only_disk_is_unavailable(tmp_path):
     with a_disk(tmp_path / "disk") as folder:
-        Store.in_file(folder / "intramural.db")
+        Store.in_file(folder / "intramural.db").close()
         make_read_only(folder)
         command = [sys.executable, "-c", OPEN, str(folder / "intramural.db")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

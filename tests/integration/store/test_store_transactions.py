@@ -1,6 +1,7 @@
 """One writer at a time, one consistent state for a reader, and foreign errors translated once."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -124,6 +125,51 @@ def test_a_full_disk_is_said_so_and_loses_nothing(tmp_path):
         with store.writing() as tx:
             assert tx.events.last_seq("run-1") == 0
             assert tx.models.all(PROJECT) == [a_model()]
+        store.close()
+
+
+def test_a_store_that_was_moved_away_is_unavailable_until_it_is_back(store, tmp_path):
+    with store.writing() as tx:
+        tx.models.add(PROJECT, a_model())
+    database, aside = tmp_path / "intramural.db", tmp_path / "aside.db"
+    os.replace(database, aside)
+
+    with pytest.raises(Unavailable), store.reading():
+        pytest.fail("it read a store that is not there")
+    assert not database.exists()
+
+    os.replace(aside, database)
+    with store.reading() as tx:
+        assert tx.models.all(PROJECT) == [a_model()]
+
+
+def test_a_store_restored_from_a_backup_is_the_one_that_is_written(store, tmp_path):
+    store.close()
+    shutil.copy(tmp_path / "intramural.db", tmp_path / "backup.db")
+    with store.writing() as tx:
+        tx.models.add(PROJECT, a_model())
+    for rest in tmp_path.glob("intramural.db-*"):
+        rest.unlink()
+    os.replace(tmp_path / "backup.db", tmp_path / "intramural.db")
+
+    with store.writing() as tx:
+        assert tx.models.all(PROJECT) == []
+        tx.models.add(PROJECT, a_model(name="other"))
+
+    assert [each.name for each in names(tmp_path / "intramural.db")] == ["other"]
+
+
+def names(path):
+    with Store.in_file(path).reading() as tx:
+        return tx.models.all(PROJECT)
+
+
+@pytest.mark.parametrize("folder", ["with space", "50%", "what?", "a#b", "ü"])
+def test_a_home_may_have_any_name(tmp_path, folder):
+    with Store.in_file(tmp_path / folder / "intramural.db").writing() as tx:
+        tx.models.add(PROJECT, a_model())
+
+    assert names(tmp_path / folder / "intramural.db") == [a_model()]
 
 
 def test_datasets_are_found_by_version_newest_first(store):
