@@ -66,7 +66,7 @@ def main() -> None:
 
 def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int, limit: float) -> None:
     """Run ours and every TRL way in turn, and print the figures of each and the ratios to the best."""
-    ways = ("one-by-one", "packing", "padded")
+    ways = ("one-by-one", "flat", "packing", "padded")
     found: dict[str, list[dict[str, Any]]] = {each: [] for each in ("ours", *ways)}
     for n in range(rounds):
         for way in ways:
@@ -84,9 +84,8 @@ def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: 
         start = statistics.median(each["first_pass_seconds"] for each in results)
         print(f"  {name:26}{speed:10.1f}{speed / limit:10.2f}{memory:10.2f}{start:14.1f}")
     ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(found["ours"], found[top], strict=True)]
-    print(
-        f"  ratio to TRL's best ({top}): {', '.join(f'{each:.2f}' for each in ratios)}; median {statistics.median(ratios):.2f}\n"
-    )
+    listed = ", ".join(f"{each:.2f}" for each in ratios)
+    print(f"  ratio to TRL's best ({top}): {listed}; median {statistics.median(ratios):.2f}\n")
 
 
 def best(found: dict[str, list[dict[str, Any]]]) -> str:
@@ -103,9 +102,8 @@ def compare_curves(model: Path, steps: int, dtype: str, threads: int) -> None:
     theirs = trl(model, file.with_suffix(".ordered"), steps, "one-by-one", dtype, threads)
     gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
     tail = steps // 4
-    print(
-        f"{steps} steps of {BATCH} tickets; tokens/s: ours {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
-    )
+    speeds = f"ours {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
+    print(f"{steps} steps of {BATCH} tickets; tokens/s: {speeds}")
     print(f"loss, first step: ours {mine['losses'][0]:.4f}, TRL {theirs['losses'][0]:.4f}")
     print(
         f"loss, mean of the last {tail}: ours {statistics.mean(mine['losses'][-tail:]):.4f}, "

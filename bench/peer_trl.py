@@ -15,7 +15,7 @@ parser.add_argument("--model", required=True)
 parser.add_argument("--rows", required=True, type=Path)
 parser.add_argument("--out", required=True)
 parser.add_argument("--steps", type=int, required=True)
-parser.add_argument("--way", choices=["one-by-one", "packing", "padded"], required=True)
+parser.add_argument("--way", choices=["one-by-one", "flat", "packing", "padded"], required=True)
 parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
 parser.add_argument("--rate", type=float, required=True)
 parser.add_argument("--threads", type=int, required=True)
@@ -33,13 +33,14 @@ rows = [json.loads(line)["messages"] for line in options.rows.read_text().splitl
 examples = Dataset.from_list([{"prompt": each[:-1], "completion": each[-1:]} for each in rows])
 bf16 = options.dtype == "bf16"
 model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.bfloat16 if bf16 else torch.float32)
-batch, accumulate = {"one-by-one": (1, 8), "packing": (1, 2), "padded": (8, 1)}[options.way]
+batch, accumulate = {"one-by-one": (1, 8), "flat": (8, 1), "packing": (1, 2), "padded": (8, 1)}[options.way]
 config = SFTConfig(
     options.out,
     per_device_train_batch_size=batch,
     gradient_accumulation_steps=accumulate,
     max_steps=options.steps,
-    max_length=1024,
+    max_length=None if options.way == "flat" else 1024,
+    padding_free=options.way == "flat",
     learning_rate=options.rate,
     lr_scheduler_type="cosine",
     warmup_steps=-(-options.steps // 20),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from intramural.cli.session import wake_scheduler
 from intramural.cli.tally import sentence
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _PAUSE_SECONDS = 0.2
 _LOOK_SECONDS = 1.0
+_WAKE_SECONDS = 5.0
+"""How long a scheduler that died may stay dead while somebody watches."""
 _LOOK_SHARE = 20
 """A look at the job's state costs at most one part in this many of the time."""
 
@@ -30,7 +33,11 @@ def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idl
     *idle* is told why nothing happens while the job waits.
     """
     after, next_look, ended = 0, 0.0, False
+    next_wake = time.monotonic() + _WAKE_SECONDS
     while True:
+        if time.monotonic() >= next_wake:
+            wake_scheduler()
+            next_wake = time.monotonic() + _WAKE_SECONDS
         batch = client.job_events(job_id, after=after, limit=_BATCH)
         for each in batch:
             show(each)

@@ -220,15 +220,16 @@ def _describe(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / "config.json").read_text())
         encoder = Encoder(folder)
         model = load_base(folder, Precision.FP32, torch.device("cpu"))
-        ids = torch.tensor([encoder.encode_prompt([{"role": "user", "content": "Say yes."}])])
+        ids = torch.tensor([encoder.encode_prompt([{"role": "user", "content": "What is the capital of France?"}])])
         with torch.inference_mode():
-            logits = model(input_ids=ids).logits[0, -1]
+            made = model.generate(input_ids=ids, max_new_tokens=8, do_sample=False, pad_token_id=encoder.pad_id)
+            logits = model(input_ids=made).logits
     except (ValueError, OSError, KeyError, RuntimeError) as error:
         raise InvalidInput(
             f"The folder does not load as a causal language model ({type(error).__name__}).",
             hint="It needs config.json, tokenizer.json and *.safetensors of a model Transformers knows.",
         ) from error
-    if not bool(torch.isfinite(logits).all()):
+    if made.shape[1] <= ids.shape[1] or not bool(torch.isfinite(logits).all()):
         raise IntegrityFailure("The model's outputs are not finite numbers.", hint="The weights are damaged; fetch them again.")
     parameters = sum(each.numel() for each in model.parameters())
     return {

@@ -6,6 +6,7 @@ Weights are read from safetensors only, in the format the run computes in; adapt
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def load_base(folder: Path, precision: Precision, device: torch.device) -> Any:
     """Return the causal language model of *folder*, frozen, in evaluation mode."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    # PEFT still asks for an attribute that Transformers renamed; nothing a person reading the log could do.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=DTYPES[precision],
