@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
-from intramural.workloads.attention import causal
+from intramural.workloads.attention import Segments, causal, causal_segments, flash_kernel
 from intramural.workloads.kernels import Linear, add_linear, gated_block, project, rotate
 from intramural.workloads.passes import Layout
 
@@ -57,6 +57,8 @@ class FlatPass:
     groups: tuple[Group, ...]
     predict: Tensor
     targets: Tensor
+    segments: Segments | None = None
+    """The same for FlashAttention, where that is installed and there is a GPU."""
 
     @classmethod
     def of(cls, layout: Layout, device: torch.device) -> FlatPass:
@@ -66,7 +68,10 @@ class FlatPass:
             return torch.from_numpy(array).to(device)
 
         groups = tuple(Group(tensor(g.gather), tensor(g.keep), tensor(g.scatter)) for g in layout.groups)
-        return cls(tensor(layout.ids), tensor(layout.positions), groups, tensor(layout.predict), tensor(layout.targets))
+        segments = Segments.of(layout, device) if device.type == "cuda" and flash_kernel() else None
+        return cls(
+            tensor(layout.ids), tensor(layout.positions), groups, tensor(layout.predict), tensor(layout.targets), segments
+        )
 
 
 class Decoder:
@@ -118,7 +123,7 @@ class Decoder:
             q, k, v = self._heads(x, layer, cos, sin)
             if on_layer is not None:
                 on_layer(k, v)
-            attended = _attend(q, k, v, flat.groups)
+            attended = _attend(q, k, v, flat)
             if only is not None and n == len(self._layers) - 1:
                 # Nothing after the last attention mixes positions: compute only what is asked for.
                 x, attended = x.index_select(0, only), attended.index_select(0, only)
@@ -140,7 +145,7 @@ class Decoder:
             q, k, v = self._heads(x, layer, cos, sin)
             keys[n][rows, :, filled] = k
             values[n][rows, :, filled] = v
-            out = F.scaled_dot_product_attention(
+            out = scaled_dot_product_attention(
                 q[:, :, None],
                 keys[n][:, :, :used],
                 values[n][:, :, :used],
@@ -166,14 +171,17 @@ class Decoder:
         return cos[0][:, None].to(x.dtype), sin[0][:, None].to(x.dtype)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
+def _attend(q: Tensor, k: Tensor, v: Tensor, flat: FlatPass) -> Tensor:
     """Return causal attention within each example, `[tokens, heads * width]`."""
+    kernel = flash_kernel() if flat.segments is not None and q.dtype != torch.float32 else None
+    if flat.segments is not None and kernel is not None:
+        return causal_segments(q, k, v, flat.segments, kernel).reshape(q.shape[0], -1)
     width = q.shape[-1]
     outs, places = [], []
-    for group in groups:
+    for group in flat.groups:
         rows, longest = group.gather.shape
-        flat = group.gather.view(-1)
-        parts = (each.index_select(0, flat).view(rows, longest, -1, width).transpose(1, 2) for each in (q, k, v))
+        index = group.gather.view(-1)
+        parts = (each.index_select(0, index).view(rows, longest, -1, width).transpose(1, 2) for each in (q, k, v))
         out = causal(*parts).transpose(1, 2).reshape(rows * longest, -1)
         outs.append(out if len(group.keep) == len(out) else out.index_select(0, group.keep))
         places.append(group.scatter)

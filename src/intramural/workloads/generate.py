@@ -57,21 +57,22 @@ def greedy(
     """
     order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
     answers: list[list[int]] = [[] for _ in prompts]
-    done = 0
     for at in range(0, len(order), BATCH_PROMPTS):
         chosen = order[at : at + BATCH_PROMPTS]
         batch, last = _prefill(decoder, [prompts[n] for n in chosen], max_new_tokens)
         batch.owners, batch.said = list(chosen), answers
-        done += _answer(
-            decoder, batch, last, max_new_tokens, frozenset(eos_ids), lambda ended, done=done: on_progress(done + ended)
-        )
+
+        def tell(ended: int, before: int = at) -> None:
+            on_progress(before + ended)
+
+        _answer(decoder, batch, last, max_new_tokens, frozenset(eos_ids), tell)
     return answers
 
 
 def _answer(
     decoder: Decoder, batch: _Batch, last: Tensor, room: int, eos: frozenset[int], on_progress: Callable[[int], None]
-) -> int:
-    """Run *batch* until every row ended or used its *room*; return how many rows there were."""
+) -> None:
+    """Run *batch* until every row ended or used its *room*."""
     rows = len(batch.owners)
     for n in range(room):
         tokens = torch.mm(last, decoder.head.t()).argmax(dim=-1).tolist()
@@ -90,7 +91,6 @@ def _answer(
         )
         batch.filled = batch.filled + 1
     on_progress(rows)
-    return rows
 
 
 def _prefill(decoder: Decoder, prompts: list[list[int]], room: int) -> tuple[_Batch, Tensor]:
