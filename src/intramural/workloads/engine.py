@@ -21,6 +21,7 @@ from intramural.workloads.decoder import Decoder, FlatPass
 from intramural.workloads.losses import answer_loss
 from intramural.workloads.passes import Layout, Pass, TokenExample, lay_out, layout
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 PROBE_TOLERANCE = 2e-2
@@ -156,6 +157,10 @@ class Engine:
             loss += float(value)
             answers += len(laid.targets)
         return loss, answers
+
+    def side_by_side(self, work: Callable[[S], T], parts: Sequence[S]) -> list[T]:
+        """Return *work* of each of *parts*, done on the lanes, in the order of the parts."""
+        return list(self._pool.map(work, parts))
 
     def _each(self, chosen: Sequence[int], one: Callable[[Layout], T]) -> Iterator[tuple[Layout, T]]:
         parts: list[Pass] = lay_out(

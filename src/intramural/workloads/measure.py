@@ -8,11 +8,9 @@ Texts of prompts and answers live in this process's memory only; what leaves is 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.spec import AUTO, Evaluate
@@ -75,7 +73,6 @@ class Meter:
     model: Any
     emitter: Emitter
     wishes: Wishes
-    threads: int
 
     def measure(self, system: str, phase: str, against: SampleScores | None = None) -> tuple[Evaluation, SampleScores]:
         """Return the figures of *system* and its scores per sample; *against* are another system's, for paired differences."""
@@ -109,17 +106,34 @@ class Meter:
         if not prompts:
             return [], 0
 
-        def on_progress(done: int) -> None:
-            self.wishes.check()
-            self.emitter.progress(phase, total - len(prompts) + done, total)
+        # Every lane answers its share: dealt out by length, so that the shares take as long.
+        order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
+        shares = [order[lane :: self.engine.lanes] for lane in range(self.engine.lanes)]
+        done = [0] * len(shares)
 
-        options = {"max_new_tokens": self.holdout.max_new_tokens, "eos_ids": self.encoder.eos_ids, "on_progress": on_progress}
-        torch.set_num_threads(self.threads)
-        if isinstance(self.engine.forward, FlatForward):
-            ids = greedy(Decoder(self.model), prompts, **options)
-        else:
-            ids = greedy_stock(self.model, prompts, pad_id=self.encoder.pad_id, **options)
+        def answer(lane: int) -> list[list[int]]:
+            def on_progress(ended: int) -> None:
+                self.wishes.check()
+                done[lane] = ended
+                self.emitter.progress(phase, total - len(prompts) + sum(done), total)
+
+            return self._generate([prompts[n] for n in shares[lane]], on_progress)
+
+        ids: list[list[int]] = [[] for _ in prompts]
+        for share, answers in zip(shares, self.engine.side_by_side(answer, range(len(shares))), strict=True):
+            for n, each in zip(share, answers, strict=True):
+                ids[n] = each
         return [self.encoder.decode(each) for each in ids], sum(len(each) for each in ids)
+
+    def _generate(self, prompts: list[list[int]], on_progress: Callable[[int], None]) -> list[list[int]]:
+        options: dict[str, Any] = {
+            "max_new_tokens": self.holdout.max_new_tokens,
+            "eos_ids": self.encoder.eos_ids,
+            "on_progress": on_progress,
+        }
+        if isinstance(self.engine.forward, FlatForward):
+            return greedy(Decoder(self.model), prompts, **options)
+        return greedy_stock(self.model, prompts, pad_id=self.encoder.pad_id, **options)
 
 
 def baselines(train: Sequence[dict[str, Any]], holdout: Sequence[dict[str, Any]], limit: int | None) -> list[Evaluation]:

@@ -143,7 +143,6 @@ class _Run:
             model,
             self.emitter,
             self.wishes,
-            settings.threads,
         )
         carried = resumed.state["carried"] if resumed else self._before(meter, train_rows, holdout_rows)
         trainer = Trainer(
