@@ -83,13 +83,18 @@ def _from_hub(request: dict[str, Any], target: Path, say: Say) -> tuple[str, str
     say(0, 1, f"fetching {repository}")
     try:
         info = HfApi(endpoint=endpoint).model_info(repository, revision=revision)
-        unsafe = [each.rfilename for each in info.siblings or [] if each.rfilename.endswith(".py")]
-        if unsafe:
-            raise UnsafeModel(f"{repository} brings code of its own ({unsafe[0]}).", hint="Choose a model without remote code.")
+        code = next((each.rfilename for each in info.siblings or [] if each.rfilename.endswith(".py")), None)
+        if code is not None:
+            raise UnsafeModel(f"{repository} brings code of its own ({code}).", hint="Choose a model without remote code.")
         snapshot_download(repository, revision=info.sha, endpoint=endpoint, local_dir=target, allow_patterns=HUB_FILES)
+    except IntramuralError:
+        raise
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise NotFound(f"The hub has no {repository} at {revision}.", hint="Check the name and the revision.") from error
-    except (HfHubHTTPError, OSError) as error:
+    except Exception as error:
+        # The client's transport has errors of its own family, which changes with its versions.
+        if not isinstance(error, OSError | HfHubHTTPError) and "http" not in type(error).__module__:
+            raise
         raise Unavailable(
             f"The hub did not answer ({type(error).__name__}).",
             hint="Set HF_ENDPOINT to a mirror you can reach, or add a folder with --folder.",
@@ -206,7 +211,7 @@ def _tiny_random(request: dict[str, Any], target: Path, say: Say) -> tuple[str, 
 
 
 def _describe(folder: Path) -> dict[str, Any]:
-    """Load *folder* as a run would, generate a token, and return what it is; raise `InvalidInput` when it is no causal model."""
+    """Load *folder* as a run would, generate a few tokens, and return what it is. Raises `InvalidInput` for no causal model."""
     import torch  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
 
