@@ -48,6 +48,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--model", type=Path, help="a model folder; default: the starter model")
     parser.add_argument("--curve", type=int, default=0, metavar="STEPS", help="compare losses over STEPS steps on tickets")
+    parser.add_argument(
+        "--llama-factory", type=Path, metavar="PYTHON", help="the Python of an environment that has LLaMA-Factory"
+    )
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     model = options.model or starter()
@@ -62,6 +65,10 @@ def main() -> None:
     for kind in ("documentation", "tickets"):
         file = rows_of(kind, options.steps * BATCH)
         compare(kind, model, file, options.rounds, options.steps, dtype, options.threads, limit)
+        if options.llama_factory:
+            compare_llama_factory(
+                kind, options.llama_factory, model, file, options.rounds, options.steps, dtype, options.threads
+            )
 
 
 def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int, limit: float) -> None:
@@ -86,6 +93,26 @@ def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: 
     ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(found["ours"], found[top], strict=True)]
     listed = ", ".join(f"{each:.2f}" for each in ratios)
     print(f"  ratio to TRL's best ({top}): {listed}; median {statistics.median(ratios):.2f}\n")
+
+
+def compare_llama_factory(
+    kind: str, python: Path, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int
+) -> None:
+    """Run LLaMA-Factory and ours in turn; both rates count every step, the first included."""
+    ratios = []
+    for _ in range(rounds):
+        command = [str(python), "-W", "ignore", str(HERE / "peer_llama_factory.py"), "--model", str(model), "--rows", str(file)]
+        command += ["--out", str(WORK / "llama-factory"), "--steps", str(steps), "--dtype", dtype]
+        theirs = result_of([*command, "--rate", str(RATE), "--threads", str(threads)], threads)
+        mine = ours(model, file, steps, threads)
+        speed = mine["tokens"] / theirs["train_seconds"]
+        ratios.append(mine["tokens_per_second_with_first"] / speed)
+        print(
+            f"  LLaMA-Factory 1 x 8, {dtype}: {speed:.1f} tokens/s, {theirs['peak_memory_bytes'] / 2**30:.2f} GiB; "
+            f"intramural {mine['tokens_per_second_with_first']:.1f}, {mine['peak_memory_bytes'] / 2**30:.2f} GiB"
+        )
+    listed = ", ".join(f"{each:.2f}" for each in ratios)
+    print(f"  {kind}: ratio to LLaMA-Factory: {listed}; median {statistics.median(ratios):.2f}\n")
 
 
 def best(found: dict[str, list[dict[str, Any]]]) -> str:
@@ -157,6 +184,7 @@ def ours(model: Path, file: Path, steps: int, threads: int, rate: float = RATE) 
     warm = done[1:] or done
     return {
         "tokens_per_second": sum(each["tokens"] for each in warm) / sum(each["seconds"] for each in warm),
+        "tokens_per_second_with_first": sum(each["tokens"] for each in done) / sum(each["seconds"] for each in done),
         "tokens": sum(each["tokens"] for each in done),
         "first_pass_seconds": next(each["seconds_since_submit"] for each in events if each["type"] == "first_pass"),
         "peak_memory_bytes": outcome["peak_memory_bytes"],
@@ -169,11 +197,16 @@ def trl(model: Path, file: Path, steps: int, way: str, dtype: str, threads: int)
     command = [sys.executable, "-W", "ignore", str(HERE / "peer_trl.py"), "--model", str(model), "--rows", str(file)]
     command += ["--out", str(WORK / "trl"), "--steps", str(steps), "--way", way, "--dtype", dtype]
     command += ["--rate", str(RATE), "--threads", str(threads)]
+    return result_of(command, threads)
+
+
+def result_of(command: list[str], threads: int) -> dict[str, Any]:
+    """Run a peer in a process of its own and return the document it prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     line = next((each for each in done.stdout.splitlines() if each.startswith("RESULT ")), None)
     if line is None:
-        sys.exit(f"TRL failed:\n{done.stderr[-2000:]}")
+        sys.exit(f"{command[3]} failed:\n{done.stderr[-2000:]}")
     return dict(json.loads(line.removeprefix("RESULT ")))
 
 
