@@ -21,7 +21,7 @@ from intramural.domain.value import Digest, Instant, JobId, ProjectId, RunId, Va
 from intramural.errors import Conflict, StaleFence
 
 MAX_FAILURES = 3
-"""Lost attempts in a row, without a new checkpoint between them, before a job fails."""
+"""Attempts in a row that end without a new checkpoint, unasked and through no fault of the work, before a job fails."""
 
 
 class JobState(StrEnum):
@@ -124,7 +124,7 @@ class Job(Value):
     wish: Wish = Wish.RUN
     attempts: int = 0
     failures: int = 0
-    """Lost attempts in a row since the last progress."""
+    """Attempts in a row that were lost, or stopped unasked, since the last progress."""
     checkpoint_step: int = 0
     accept_drift: bool = False
     """Attempts may continue in a changed environment, until one has written a checkpoint in it."""
@@ -143,27 +143,28 @@ class Job(Value):
         """Draw the consequence of an attempt's end: a final state, a pause, or the queue again."""
         self._expect(JobState.RUNNING, act="end")
         progressed = checkpoint_step > self.checkpoint_step
-        job = self._with(
-            checkpoint_step=max(checkpoint_step, self.checkpoint_step),
-            accept_drift=self.accept_drift and not progressed,
-            failures=0 if progressed else self.failures,
-        )
-        if outcome is Outcome.SUCCEEDED:
-            return job._with(state=JobState.SUCCEEDED, ended_at=now, failures=0, failure=None)
-        if self.wish is Wish.CANCEL:
-            return job._with(state=JobState.CANCELLED, ended_at=now, failure=_on_request())
-        if outcome is Outcome.FAILED:
-            return job._failed(failure or Failure(cause=Cause.UNKNOWN, evidence="no cause was recorded"), now)
-        return job._with(state=JobState.PAUSED if self.wish is Wish.PAUSE else JobState.QUEUED)
+        job = self._progressed(checkpoint_step) if progressed else self
+        match outcome, self.wish:
+            case Outcome.SUCCEEDED, _:
+                return job._with(state=JobState.SUCCEEDED, ended_at=now, failures=0, failure=None)
+            case _, Wish.CANCEL:
+                return job._with(state=JobState.CANCELLED, ended_at=now, failure=_on_request())
+            case Outcome.FAILED, _:
+                return job._failed(failure or Failure(cause=Cause.UNKNOWN, evidence="no cause was recorded"), now)
+            case _, Wish.PAUSE:
+                return job._with(state=JobState.PAUSED)
+        return job._with(state=JobState.QUEUED) if progressed else job._failed(_unasked(), now)
+
+    def _progressed(self, checkpoint_step: int) -> Self:
+        """Take note of a new checkpoint: what went wrong before it does not count any more."""
+        return self._with(checkpoint_step=checkpoint_step, accept_drift=False, failures=0)
 
     def _failed(self, failure: Failure, now: datetime) -> Self:
         """Try a lost attempt again, while there is hope; fail otherwise."""
         job = self._with(failures=self.failures + 1, failure=failure)
-        if not is_lost(failure.cause):
-            return job._with(state=JobState.FAILED, ended_at=now)
-        if self.wish is Wish.PAUSE:
+        if is_lost(failure.cause) and self.wish is Wish.PAUSE:
             return job._with(state=JobState.PAUSED)
-        if job.failures < MAX_FAILURES:
+        if is_lost(failure.cause) and job.failures < MAX_FAILURES:
             return job._with(state=JobState.QUEUED)
         return job._with(state=JobState.FAILED, ended_at=now)
 
@@ -209,3 +210,7 @@ class Job(Value):
 
 def _on_request() -> Failure:
     return Failure(cause=Cause.CANCELLED, evidence="cancelled on request")
+
+
+def _unasked() -> Failure:
+    return Failure(cause=Cause.KILLED, evidence="it stopped though nobody here asked it to, and left no new checkpoint")

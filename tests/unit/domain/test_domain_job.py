@@ -61,10 +61,20 @@ def test_losses_with_progress_between_them_never_fail_the_job():
         assert (job.state, job.failures) == (JobState.QUEUED, 1)
 
 
-def test_a_stop_that_nobody_wished_costs_no_retry():
-    job = running(failures=2).ended(Outcome.STOPPED, now=NOON)
+def test_a_stop_that_nobody_wished_costs_no_retry_when_it_left_a_checkpoint():
+    job = running(failures=2).ended(Outcome.STOPPED, now=NOON, checkpoint_step=1)
 
-    assert (job.state, job.failures) == (JobState.QUEUED, 2)
+    assert (job.state, job.failures, job.failure) == (JobState.QUEUED, 0, None)
+
+
+def test_stops_that_nobody_wished_and_that_lead_nowhere_fail_the_job_in_the_end():
+    job = a_job()
+    for _ in range(MAX_FAILURES):
+        assert job.state is JobState.QUEUED
+        job = job.started(now=NOON).ended(Outcome.STOPPED, now=later(1))
+
+    assert (job.state, job.failure.cause, job.ended_at) == (JobState.FAILED, Cause.KILLED, later(1))
+    assert "nobody" in job.failure.evidence
 
 
 def test_a_fault_of_the_work_is_not_tried_again():
