@@ -80,10 +80,9 @@ class CheckpointWriter:
         try:
             size = write_checkpoint(self._folder, snapshot)
             prune(self._folder, self._keep)
+            self._on_written(snapshot.step, size, blocked, time.perf_counter() - began)
         except BaseException as error:  # raised again in the training thread by `wait`
             self._error = error
-            return
-        self._on_written(snapshot.step, size, blocked, time.perf_counter() - began)
 
 
 def write_checkpoint(folder: Path, snapshot: Snapshot) -> int:

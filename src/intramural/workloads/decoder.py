@@ -24,6 +24,9 @@ from intramural.workloads.passes import Layout
 SUPPORTED = frozenset({"llama", "mistral", "qwen2"})
 """Model types of this shape; sliding windows and biases on the feed-forward are left to Transformers."""
 
+LENGTH_DEPENDENT = frozenset({"dynamic", "longrope"})
+"""Rotary embeddings that change with the longest sequence of a call, which here holds several examples."""
+
 
 @dataclass(frozen=True)
 class _Layer:
@@ -93,17 +96,9 @@ class Decoder:
     @staticmethod
     def supports(model: Any) -> str | None:
         """Return why *model* cannot be computed here, or None."""
-        config = model.config
-        if config.model_type not in SUPPORTED:
-            return f"model type {config.model_type}"
-        if getattr(config, "use_sliding_window", False) or (
-            config.model_type == "mistral" and getattr(config, "sliding_window", None)
-        ):
-            return "sliding-window attention"
-        if getattr(config, "hidden_act", "") != "silu":
-            return f"activation {getattr(config, 'hidden_act', '')}"
-        if getattr(model.lm_head, "bias", None) is not None or type(model.lm_head) is not torch.nn.Linear:
-            return "an output head that is adapted or has a bias"
+        reason = _unsupported_shape(model, model.config)
+        if reason:
+            return reason
         for module in model.modules():
             reason = _unsupported_adapter(module)
             if reason:
@@ -221,6 +216,22 @@ def _linear(module: Any) -> Linear:
         return Linear(base.weight, base.bias)
     name = module.active_adapters[0]
     return Linear(base.weight, base.bias, module.lora_A[name].weight, module.lora_B[name].weight, float(module.scaling[name]))
+
+
+def _unsupported_shape(model: Any, config: Any) -> str | None:
+    if config.model_type not in SUPPORTED:
+        return f"model type {config.model_type}"
+    if getattr(config, "use_sliding_window", False) or (
+        config.model_type == "mistral" and getattr(config, "sliding_window", None)
+    ):
+        return "sliding-window attention"
+    if getattr(config, "hidden_act", "") != "silu":
+        return f"activation {getattr(config, 'hidden_act', '')}"
+    if getattr(model.model.rotary_emb, "rope_type", "default") in LENGTH_DEPENDENT:
+        return "positions that depend on the length of the sequence"
+    if getattr(model.lm_head, "bias", None) is not None or type(model.lm_head) is not torch.nn.Linear:
+        return "an output head that is adapted or has a bias"
+    return None
 
 
 def _unsupported_adapter(module: Any) -> str | None:

@@ -7,9 +7,9 @@ it claims to continue. Here every difference is named and refused unless it was 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from intramural.domain.value import digest_of
 from intramural.domain.workload import WorkloadSpec
 from intramural.errors import DriftDetected
 
@@ -22,8 +22,8 @@ def fingerprint(spec: WorkloadSpec, environment: dict[str, str], threads: int) -
     return {
         "base": spec.base_digest,
         "dataset": spec.dataset_digest,
-        "train": digest_of(spec.job.train.document()),
-        "method": digest_of(spec.job.method.document()),
+        "train": spec.job.train.document(),
+        "method": spec.job.method.document(),
         "processes": PROCESS_COUNT,
         "threads": threads,
         "environment": environment,
@@ -31,16 +31,22 @@ def fingerprint(spec: WorkloadSpec, environment: dict[str, str], threads: int) -
 
 
 def differences(then: dict[str, Any], now: dict[str, Any]) -> tuple[str, ...]:
-    """Name what changed between two fingerprints, one line each."""
-    lines = []
-    for name in sorted({*then, *now} - {"environment"}):
-        if then.get(name) != now.get(name):
-            lines.append(f"{name}: {_short(then.get(name))} → {_short(now.get(name))}")
-    before, after = then.get("environment", {}), now.get("environment", {})
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            lines.append(f"{name}: {before.get(name)} → {after.get(name)}")
-    return tuple(lines)
+    """Name what changed between two fingerprints, one line each: `train.seed: 7 → 8`."""
+    before, after = dict(_flat(then)), dict(_flat(now))
+    names = sorted({*before, *after})
+    return tuple(
+        f"{name}: {_short(before.get(name))} → {_short(after.get(name))}"
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def _flat(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def check(then: dict[str, Any], now: dict[str, Any], *, accept: bool) -> tuple[str, ...]:

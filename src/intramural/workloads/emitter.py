@@ -7,6 +7,8 @@ killed process leaves at most one torn last line. Safe from several threads.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import threading
@@ -17,6 +19,9 @@ from typing import Any
 
 from intramural.domain.workload import EVENT, EVENTS_FILE, NoticeEvent, PhaseEvent, ProgressEvent
 
+RESERVE_BYTES = 1 << 16
+"""Kept free on the disk of the run directory, so that a run that filled it can still tell so."""
+
 
 class Emitter:
     """Appends events of one run directory."""
@@ -25,12 +30,29 @@ class Emitter:
         self._file = os.open(run_folder / EVENTS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._lock = threading.Lock()
         self._last_progress = 0.0
+        self._last_at = 0.0
+        self._reserve: int | None = None
+        with contextlib.suppress(OSError):  # a file system that cannot reserve, or none left to reserve
+            self._reserve = os.open(run_folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            os.posix_fallocate(self._reserve, 0, RESERVE_BYTES)
 
     def emit(self, event: Any) -> None:
-        """Append one event of `domain.workload`."""
-        line = EVENT.dump_json(event) + b"\n"
+        """Append one event of `domain.workload`, whole or not at all; raise OSError. Times never go back."""
         with self._lock:
-            os.write(self._file, line)
+            if event.at < self._last_at:
+                event = event.model_copy(update={"at": self._last_at})
+            self._last_at = event.at
+            line = EVENT.dump_json(event) + b"\n"
+            before = os.fstat(self._file).st_size
+            if os.write(self._file, line) < len(line):
+                os.ftruncate(self._file, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def make_room(self) -> None:
+        """Give the reserved space back, for the last event and the log."""
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
 
     def phase(self, phase: Any) -> None:
         """Say that a new phase began."""

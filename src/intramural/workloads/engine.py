@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from intramural.workloads.decoder import Decoder, FlatPass
 from intramural.workloads.losses import answer_loss
@@ -29,13 +30,12 @@ PROBE_TOLERANCE = 2e-2
 
 
 class Forward(Protocol):
-    """Computes the states that predict answers."""
+    """Computes the loss of a pass."""
 
-    head: Tensor
     shares_prefix: bool
 
-    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
-        """Return the last hidden states `[n, width]` at the positions `flat.predict`."""
+    def loss(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the summed cross-entropy of the answers of *part*, in nats."""
 
 
 class FlatForward:
@@ -47,9 +47,13 @@ class FlatForward:
         self._decoder = Decoder(model)
         self.head = self._decoder.head
 
-    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
-        """Return the states that predict an answer."""
+    def predicting(self, flat: FlatPass) -> Tensor:
+        """Return the last hidden states `[n, width]` at the positions `flat.predict`."""
         return self._decoder.hidden(flat, flat.predict)
+
+    def loss(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the summed cross-entropy of the answers."""
+        return answer_loss(self.predicting(flat), self.head, flat.targets)
 
 
 class StockForward:
@@ -58,17 +62,40 @@ class StockForward:
     shares_prefix = False
 
     def __init__(self, model: Any, autocast: bool) -> None:
+        """*model* is in evaluation mode while this looks at its head."""
         self._model, self._autocast = model, autocast
-        self.head = model.get_output_embeddings().weight
+        self._head = _plain_head(model)
 
-    def predicting(self, flat: FlatPass, part: Layout) -> Tensor:
-        """Return the states that predict an answer."""
-        states = []
+    def loss(self, flat: FlatPass, part: Layout) -> Tensor:
+        """Return the summed cross-entropy of the answers."""
+        rows = []
         for start, length in zip(part.starts, part.lengths, strict=True):
             ids = flat.ids[start : start + length][None]
             with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self._autocast):
-                states.append(self._model.model(input_ids=ids, use_cache=False).last_hidden_state[0])
-        return torch.cat(states).index_select(0, flat.predict).to(self.head.dtype)
+                if self._head is None:
+                    rows.append(self._model(input_ids=ids, use_cache=False).logits[0])
+                else:
+                    rows.append(self._model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0])
+        chosen = torch.cat(rows).index_select(0, flat.predict)
+        if self._head is None:
+            wide = chosen if chosen.dtype == torch.float64 else chosen.float()
+            return cross_entropy(wide, flat.targets, reduction="sum")
+        return answer_loss(chosen.to(self._head.dtype), self._head, flat.targets)
+
+
+@torch.no_grad()
+def _plain_head(model: Any) -> Tensor | None:
+    """Return the output head's weight when the logits are nothing but its product, None when there is more to them.
+
+    An adapter, a bias, a scale or a soft cap on the logits is left to the model itself.
+    """
+    head = model.get_output_embeddings()
+    if type(head) is not torch.nn.Linear or head.bias is not None:
+        return None
+    ids = torch.arange(1, 5, device=head.weight.device)[None]
+    product = head(model.base_model(input_ids=ids, use_cache=False).last_hidden_state)
+    theirs = model(input_ids=ids, use_cache=False).logits
+    return head.weight if torch.allclose(product, theirs, rtol=1e-3, atol=1e-4) else None
 
 
 def choose_forward(model: Any, *, train_dropout: bool) -> tuple[Forward, str | None]:
@@ -94,7 +121,7 @@ def _difference(model: Any, fast: FlatForward) -> float:
     (part,) = lay_out(examples, [0, 1], pass_tokens=64)
     laid = layout(examples, part)
     flat = FlatPass.of(laid, device)
-    ours = fast.predicting(flat, laid).float()
+    ours = fast.predicting(flat).float()
     theirs = []
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast.head.dtype == torch.bfloat16):
         for index in part.examples:
@@ -134,7 +161,7 @@ class Engine:
 
         def one(laid: Layout) -> tuple[Tensor, tuple[Tensor, ...]]:
             value = self._loss(laid)
-            return value.detach(), torch.autograd.grad(value, parameters)
+            return value.detach(), torch.autograd.grad(value, parameters, materialize_grads=True)
 
         for laid, (value, grads) in self._each(chosen, one):
             loss += float(value)
@@ -173,7 +200,7 @@ class Engine:
 
     def _loss(self, laid: Layout) -> Tensor:
         flat = FlatPass.of(laid, self.device)
-        return answer_loss(self.forward.predicting(flat, laid), self.forward.head, flat.targets)
+        return self.forward.loss(flat, laid)
 
     def _begin_lane(self) -> None:
         torch.set_num_threads(self._threads_per_lane)

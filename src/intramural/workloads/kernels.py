@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import silu
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 
 def _normalise_grad(grad: Tensor, unit: Tensor, scale: Tensor) -> Tensor:
-    """Return the gradient to x of `unit = x·scale`: scale·(grad − unit·mean(grad·unit)). Writes into *grad*."""
+    """Return the gradient to x of `unit = x·scale`: scale·(grad - unit·mean(grad·unit)). Writes into *grad*."""
     inner = (grad * unit).mean(dim=-1, keepdim=True, dtype=scale.dtype)
     result = grad.sub_(unit * inner.to(grad.dtype))
     return result.mul_(scale.to(grad.dtype))
@@ -101,8 +101,8 @@ class _Project(torch.autograd.Function):
         lows = iter(saved)
         adapter_grads: list[Tensor | None] = []
         into: Tensor | None = None
-        for layer, grad, adapted in zip(ctx.layers, grads, ctx.adapted, strict=True):
-            grad = grad.contiguous()
+        for layer, arrived, adapted in zip(ctx.layers, grads, ctx.adapted, strict=True):
+            grad = arrived.contiguous()
             grad_a, grad_b, up = _adapter_grads(grad, normed, next(lows) if adapted else None, layer)
             if adapted:
                 adapter_grads += [grad_a, grad_b]
@@ -154,7 +154,7 @@ class _GatedBlock(torch.autograd.Function):
         normed = unit.mul_(norm)
         g, low_gate = _apply(normed, gate)
         u, low_up = _apply(normed, up)
-        product = F.silu(g).mul_(u)
+        product = silu(g).mul_(u)
         y, low_down = _apply(product, down, x)
         lows = (low_gate, low_up, low_down)
         ctx.save_for_backward(x, norm, scale, g, u, *(low for low in lows if low is not None))
@@ -167,13 +167,13 @@ class _GatedBlock(torch.autograd.Function):
         lows = iter(saved)
         low_gate, low_up, low_down = (next(lows) if adapted else None for adapted in ctx.adapted)
         gate, up, down = ctx.layers
-        silu = F.silu(g)
-        product = silu * u
+        active = silu(g)
+        product = active * u
         down_a, down_b, down_up = _adapter_grads(grad, product, low_down, down)
         into = _input_grad(grad, down_up, down)
         grad_g = torch.ops.aten.silu_backward(torch.mul(into, u, out=product), g)
-        grad_u = into.mul_(silu)
-        del silu
+        grad_u = into.mul_(active)
+        del active
         unit = (x * scale).to(x.dtype)
         normed = unit * norm
         gate_a, gate_b, gate_up = _adapter_grads(grad_g, normed, low_gate, gate)

@@ -74,7 +74,8 @@ def total_steps(examples: int, effective_batch: int, *, epochs: float | None, st
     """Return how many optimizer steps *epochs* or *steps* ask for; at least one."""
     if steps is not None:
         return steps
-    return max(1, math.ceil((epochs if epochs is not None else 1.0) * examples / effective_batch))
+    per_epoch = math.ceil(examples / effective_batch)  # an epoch's last step may be shorter
+    return max(1, math.ceil((epochs if epochs is not None else 1.0) * per_epoch - 1e-9))
 
 
 def batch_digest(examples: Sequence[TokenExample], chosen: Sequence[int]) -> str:
@@ -115,7 +116,7 @@ def lay_out(
             lightest = loads.index(min(loads))
             parts[lightest].append(each)
             loads[lightest] += len(examples[each].ids)
-        if bins == len(ordered) or max(loads) <= pass_tokens:
+        if all(load <= pass_tokens or len(part) == 1 for load, part in zip(loads, parts, strict=True)):
             break
         bins += 1
     return [_pass(examples, part, share_prefix) for part in parts]

@@ -8,12 +8,9 @@ The fine-tuning workload: one process, one run directory, the contract of `domai
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import sys
 import time
-import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +18,6 @@ from typing import Any
 
 import torch
 
-from intramural.domain.cause import Cause, Failure
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import Outcome
 from intramural.domain.workload import (
@@ -38,15 +34,16 @@ from intramural.domain.workload import (
     ResumeEvent,
     WorkloadSpec,
 )
-from intramural.errors import DoesNotFit, DriftDetected, IntegrityFailure, IntramuralError, InvalidInput
+from intramural.errors import InvalidInput
 from intramural.intake.tokens import Encoder, read_examples
 from intramural.workloads import checkpoint, drift, loading, machine
 from intramural.workloads.emitter import Emitter, StopAsked, Wishes
 from intramural.workloads.engine import Engine, Forward, choose_forward
+from intramural.workloads.failures import failure_of, log_place
 from intramural.workloads.measure import Holdout, Meter, baselines
 from intramural.workloads.passes import TokenExample
 from intramural.workloads.resolve import Settings, precision, resolve, shape_of
-from intramural.workloads.trainer import Diverged, TimeLimit, Trainer
+from intramural.workloads.trainer import Trainer
 
 WARM_MODULES = ("transformers.models.llama.modeling_llama", "peft.tuners.lora.model", "sklearn.linear_model")
 """What a run imports late; a warm parent takes them in before it forks."""
@@ -74,9 +71,11 @@ def main(run_folder: Path) -> int:
         outcome, failure = Outcome.STOPPED, None
     except BaseException as error:  # whatever it is, it becomes one cause
         outcome, failure = Outcome.FAILED, failure_of(error)
-        _log_place(error)
+        emitter.make_room()
+        log_place(error)
     finally:
         run.close()
+        emitter.make_room()
     emitter.emit(
         OutcomeEvent(
             at=time.time(),
@@ -97,6 +96,7 @@ class _Run:
     began: float
     tokens_per_second: float | None = None
     _engines: list[Engine] = field(default_factory=list)
+    _first_pass_told: bool = False
 
     def close(self) -> None:
         for engine in self._engines:
@@ -119,7 +119,6 @@ class _Run:
         shape = shape_of(model.config, sum(each.numel() for each in model.parameters()))
         lora = self.spec.job.method.lora
         wrapped = loading.add_adapter(model, lora, self.spec.job.train.seed, self.spec.job.base)
-        wrapped.train(lora.dropout > 0)
         forward, slow = choose_forward(model, train_dropout=lora.dropout > 0)
         if slow:
             self.emitter.notice(f"Computed by Transformers' own forward, one example at a time: {slow}.")
@@ -128,6 +127,8 @@ class _Run:
             if resumed
             else resolve(self.spec.job, shape, [len(each.ids) for each in examples], chosen, where, flat=slow is None)
         )
+        # Sums depend on the number of threads; a resumed attempt must not find another one than the first left.
+        torch.set_num_threads(settings.threads)
         examples = self._cut(examples, settings.sequence_length)
         environment = machine.environment(where)
         self._print = drift.fingerprint(self.spec, environment, _threads(self.spec))
@@ -159,6 +160,7 @@ class _Run:
         )
         if resumed:
             trainer.restore(resumed)
+        wrapped.train(lora.dropout > 0)
         self._train(trainer)
         wrapped.eval()
         after = self._after(meter, carried)
@@ -169,6 +171,8 @@ class _Run:
         self._skipped = tuple(skipped)
         for reason in skipped:
             self.emitter.notice(f"A checkpoint was skipped: {reason}")
+        if skipped and not found:
+            self.emitter.notice("No checkpoint verifies, so the training starts from the beginning.")
         return checkpoint.load(found) if found else None
 
     def _check_drift(self, resumed: checkpoint.Snapshot) -> None:
@@ -244,9 +248,9 @@ class _Run:
         self.emitter.phase("done")
 
     def _first_pass(self) -> None:
-        if self.began:
+        if not self._first_pass_told:
             self.emitter.emit(FirstPassEvent(at=time.time(), seconds_since_submit=time.time() - self.spec.asked_at))
-            self.began = 0.0
+            self._first_pass_told = True
 
     def _deadline(self) -> float | None:
         limit = self.spec.job.resources.time_limit_minutes
@@ -255,46 +259,6 @@ class _Run:
 
 def _threads(spec: WorkloadSpec) -> int:
     return machine.cores() if spec.job.resources.threads == "auto" else spec.job.resources.threads
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Name the one cause of *error*, with evidence that quotes no content."""
-    place = _place(error)
-    if isinstance(error, Diverged):
-        return Failure(cause=Cause.DIVERGED, evidence=str(error))
-    if isinstance(error, TimeLimit):
-        return Failure(cause=Cause.TIME_LIMIT, evidence="resources.time_limit_minutes is over; a checkpoint was written")
-    if isinstance(error, DriftDetected):
-        return Failure(cause=Cause.DRIFT, evidence=error.message)
-    if isinstance(error, IntegrityFailure):
-        return Failure(cause=Cause.INTEGRITY, evidence=error.message)
-    if isinstance(error, DoesNotFit):
-        return Failure(cause=Cause.HOST_MEMORY, evidence=error.message)
-    if isinstance(error, InvalidInput):
-        return Failure(cause=Cause.DATA_ERROR, evidence=error.message)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure(cause=Cause.DISK_FULL, evidence=f"{os.strerror(error.errno)} in {place}")
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        return Failure(cause=Cause.GPU_MEMORY, evidence=f"{type(error).__name__} in {place}")
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return Failure(cause=Cause.HOST_MEMORY, evidence=f"{type(error).__name__} in {place}")
-    if "No space left on device" in str(error):  # safetensors wraps the errno in a text
-        return Failure(cause=Cause.DISK_FULL, evidence=f"{type(error).__name__} in {place}")
-    return Failure(cause=Cause.USER_CODE, evidence=f"{type(error).__name__} in {place}")
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "intramural" in frame.filename] or list(frames)
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno} ({ours[-1].name})" if ours else "an unknown place"
-
-
-def _log_place(error: BaseException) -> None:
-    """Write where it happened to the log: classes, files and lines. The message may quote content, so only ours is written."""
-    for frame in traceback.extract_tb(error.__traceback__):
-        print(f"  {frame.filename}:{frame.lineno} in {frame.name}", file=sys.stderr)
-    message = error.message if isinstance(error, IntramuralError) else ""
-    print(f"{type(error).__name__} {message}".rstrip(), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

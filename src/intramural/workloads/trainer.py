@@ -72,6 +72,7 @@ class Trainer:
     tokens: int = 0
     seconds: float = 0.0
     _last_save: float = field(default_factory=time.monotonic)
+    _saved_step: int = 0
 
     def __post_init__(self) -> None:
         self._plan = Plan(
@@ -87,7 +88,7 @@ class Trainer:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from *snapshot*."""
-        self.step = snapshot.step
+        self.step = self._saved_step = snapshot.step
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(snapshot.tensors[f"parameter.{name}"])
@@ -114,6 +115,8 @@ class Trainer:
             while self.step < self.settings.total_steps:
                 self._one_step()
                 self._after_step()
+            if self._saved_step < self.step:
+                self._save()  # an end during the evaluation that follows must not cost a step
         finally:
             self._writer.wait()
 
@@ -158,11 +161,14 @@ class Trainer:
         self.on_step(self.step)
         stop, late = self.wishes.stop, self.deadline is not None and time.time() > self.deadline
         if self.wishes.take_checkpoint() or stop or late or self._due():
-            self._writer.write(self._snapshot)
-            self._last_save = time.monotonic()
+            self._save()
         if stop or late:
             self._writer.wait()
-            raise StopAsked if stop else TimeLimit
+            raise StopAsked if stop else TimeLimit("resources.time_limit_minutes is over; a checkpoint was written")
+
+    def _save(self) -> None:
+        self._writer.write(self._snapshot)
+        self._last_save, self._saved_step = time.monotonic(), self.step
 
     def _due(self) -> bool:
         steps, minutes = self.policy.every_steps, self.policy.every_minutes
