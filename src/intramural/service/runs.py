@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,19 +14,17 @@ from intramural.domain.spec import JobClass
 from intramural.domain.value import ArtifactId, RunId, digest_of
 from intramural.domain.views import Claim
 from intramural.domain.workload import (
-    CHECKPOINTS,
     EVENTS_FILE,
-    INPUTS,
     LOG_FILE,
     OUTPUTS,
-    SPEC_FILE,
     CheckpointEvent,
     Event,
     ResumeEvent,
-    WorkloadSpec,
 )
 from intramural.errors import StaleFence
 from intramural.service.context import Context
+from intramural.service.run_directories import clear_runs, stage_run, sweep_runs
+from intramural.store import Reading
 from intramural.vault import Tree
 
 __all__ = [
@@ -42,6 +38,7 @@ __all__ = [
     "record_events",
     "renew_lease",
     "stage_run",
+    "sweep_runs",
     "wishes",
 ]
 
@@ -51,34 +48,41 @@ URGENCY = {JobClass.DEV: 0, JobClass.TRAINING: 1, JobClass.BATCH: 2}
 def claim_run(ctx: Context, holder: str, lease_seconds: float) -> Claim | None:
     """Begin an attempt at the most urgent queued job, or return None: nothing waits, or every place is taken."""
     with ctx.read() as tx:
-        if not tx.jobs.in_states([JobState.QUEUED]) or len(tx.runs.open()) >= ctx.parallel_runs:
-            return None
+        queued = _most_urgent(ctx, tx)
+    if queued is None:
+        return None
+    run_id = RunId(ctx.new_id("run"))
     try:
-        with ctx.act(Action.RUN_START, target=holder) as tx:
-            queued = tx.jobs.in_states([JobState.QUEUED])
-            if not queued or len(tx.runs.open()) >= ctx.parallel_runs:
-                raise _NothingToDo
-            job = min(queued, key=lambda each: (URGENCY[each.spec.job_class], each.submitted_at))
-            accept_drift = job.accept_drift
-            job = job.started(now=ctx.now())
+        with ctx.act(Action.RUN_START, queued.project, target=run_id) as tx:
+            if _most_urgent(ctx, tx) != queued:
+                raise _QueueMoved
+            job = queued.started(now=ctx.now())
             run = Run(
-                id=RunId(ctx.new_id("run")),
+                id=run_id,
                 job_id=job.id,
                 attempt=job.attempts,
                 lease=Lease(holder=holder, fence=1, expires_at=ctx.now() + timedelta(seconds=lease_seconds)),
-                accept_drift=accept_drift,
+                accept_drift=job.accept_drift,
                 started_at=ctx.now(),
                 checkpoint_step=job.checkpoint_step,
             )
             tx.jobs.save(job)
             tx.runs.add(run)
             return Claim(job=job, run=run)
-    except _NothingToDo:
+    except _QueueMoved:
+        return claim_run(ctx, holder, lease_seconds)
+
+
+def _most_urgent(ctx: Context, tx: Reading) -> Job | None:
+    """Return the job whose turn it is, while there is a place for it."""
+    queued = tx.jobs.in_states([JobState.QUEUED])
+    if not queued or len(tx.runs.open()) >= ctx.parallel_runs:
         return None
+    return min(queued, key=lambda each: (URGENCY[each.spec.job_class], each.submitted_at))
 
 
-class _NothingToDo(Exception):
-    """Another scheduler was faster; the act is rolled back and leaves no entry."""
+class _QueueMoved(Exception):
+    """Somebody was faster; the act is rolled back and leaves no entry."""
 
 
 def adopt_runs(ctx: Context, holder: str, lease_seconds: float) -> list[Claim]:
@@ -104,9 +108,10 @@ def renew_lease(ctx: Context, run_id: RunId, holder: str, lease_seconds: float) 
 
 
 def wishes(ctx: Context, run_ids: Iterable[RunId]) -> dict[RunId, Wish]:
-    """Return what members want of the jobs behind *run_ids*."""
+    """Return what members want of the jobs behind *run_ids*, as far as the store knows them."""
     with ctx.read() as tx:
-        return {each: tx.jobs.get(tx.runs.get(each).job_id).wish for each in run_ids}
+        known = [run for each in run_ids if (run := tx.runs.find(each)) is not None]
+        return {run.id: tx.jobs.get(run.job_id).wish for run in known}
 
 
 def queue_length(ctx: Context) -> int:
@@ -136,74 +141,18 @@ def end_run(
     ctx: Context, run_id: RunId, fence: int, outcome: Outcome, failure: Failure | None, checkpoint_step: int = 0
 ) -> Job:
     """Close an attempt and draw the consequence for its job. Raises `StaleFence`, or `Conflict` when it ended already."""
-    with ctx.act(Action.RUN_END, target=run_id) as tx:
+    with ctx.read() as tx:
+        project = tx.jobs.get(tx.runs.get(run_id).job_id).project
+    with ctx.act(Action.RUN_END, project, target=run_id) as tx:
         run = tx.runs.get(run_id)
         step = max(checkpoint_step, run.checkpoint_step)
         run = run.ended(outcome, failure, fence=fence, now=ctx.now()).model_copy(update={"checkpoint_step": step})
         job = tx.jobs.get(run.job_id).ended(outcome, now=ctx.now(), failure=failure, checkpoint_step=step)
         tx.runs.save(run)
         tx.jobs.save(job)
-        runs = tx.runs.of_job(job.id)
-    if job.state is JobState.SUCCEEDED:
-        # What it was made of and what it left are in the vault; resumable states of a finished job serve nobody.
-        for each in runs:
-            for part in (INPUTS, CHECKPOINTS, OUTPUTS):
-                shutil.rmtree(ctx.runs / each.id / part, ignore_errors=True)
+        ended = tx.runs.of_job(job.id)
+    clear_runs(ctx, ended, job.state)
     return job
-
-
-def stage_run(ctx: Context, claim: Claim, run_folder: Path) -> None:
-    """Fill a run's directory with its spec, its inputs and the checkpoints of the attempts before; safe to repeat."""
-    job, run = claim.job, claim.run
-    if (run_folder / SPEC_FILE).exists():
-        return
-    shutil.rmtree(run_folder, ignore_errors=True)
-    inputs = run_folder / INPUTS
-    inputs.mkdir(mode=0o700, parents=True)
-    run_folder.chmod(0o700)
-    with ctx.read() as tx:
-        data = next(each for each in tx.datasets.all(job.project) if each.label == job.dataset_label)
-        earlier = [each for each in tx.runs.of_job(job.id) if each.attempt < run.attempt]
-    ctx.vault.stage_tree(job.base_digest, inputs / "model")
-    ctx.vault.stage(data.train_digest, inputs / "train.jsonl")
-    ctx.vault.stage(data.holdout_digest, inputs / "holdout.jsonl")
-    for each in reversed(earlier):
-        for folder in (ctx.runs / each.id / CHECKPOINTS, ctx.runs / each.id / INPUTS / CHECKPOINTS):
-            _link_checkpoints(folder, inputs / CHECKPOINTS)
-    spec = WorkloadSpec(
-        run_id=run.id,
-        attempt=run.attempt,
-        job=job.spec,
-        example_kind=data.kind,
-        base_digest=job.base_digest,
-        dataset_digest=job.dataset_digest,
-        accept_drift=run.accept_drift,
-        submitted_at=job.submitted_at.timestamp(),
-        asked_at=(job.submitted_at if run.attempt == 1 else run.started_at).timestamp(),
-    )
-    # Written last: a directory with a spec is a whole one.
-    partial = run_folder / f".{SPEC_FILE}"
-    partial.write_text(spec.model_dump_json())
-    partial.rename(run_folder / SPEC_FILE)
-
-
-def _link_checkpoints(source: Path, target: Path) -> None:
-    """Hard-link every checkpoint under *source* that *target* lacks; the run they come from has ended."""
-    if not source.is_dir():
-        return
-    for checkpoint in sorted(source.glob("step-*")):
-        mine = target / checkpoint.name
-        if checkpoint.is_dir() and not mine.exists():
-            mine.mkdir(mode=0o700, parents=True)
-            for file in checkpoint.iterdir():
-                _link(file, mine / file.name)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
 
 
 def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path) -> list[Artifact]:

@@ -14,7 +14,10 @@ from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import JobId, ProjectId, RunId
+from intramural.errors import NotFound
 from intramural.store.tables import ARTIFACTS, AUDIT, DATASETS, EVENTS, JOBS, MODELS, RUNS
+
+RESTORED = "Was the database restored from an older backup?"
 
 
 class Repository:
@@ -100,8 +103,11 @@ class Jobs(Repository):
         self._run(update(JOBS).where(JOBS.c.id == job.id).values(state=job.state.value, document=job.document()))
 
     def get(self, job_id: JobId) -> Job:
-        """Return the job of that id, which exists."""
-        return Job.model_validate(self._run(select(JOBS.c.document).where(JOBS.c.id == job_id)).scalar_one())
+        """Return the job of that id. Raises `NotFound`."""
+        found = self._run(select(JOBS.c.document).where(JOBS.c.id == job_id)).scalar()
+        if found is None:
+            raise NotFound(f"The store knows no job {job_id}.", hint=RESTORED)
+        return Job.model_validate(found)
 
     def matching(self, project: ProjectId, ref: str) -> list[Job]:
         """Return the job of that id, else the newest of that name, else up to three whose ids begin so."""
@@ -142,8 +148,16 @@ class Runs(Repository):
         self._run(update(RUNS).where(RUNS.c.id == run.id).values(ended=int(run.ended_at is not None), document=run.document()))
 
     def get(self, run_id: RunId) -> Run:
-        """Return the run of that id, which exists."""
-        return Run.model_validate(self._run(select(RUNS.c.document).where(RUNS.c.id == run_id)).scalar_one())
+        """Return the run of that id. Raises `NotFound`."""
+        found = self.find(run_id)
+        if found is None:
+            raise NotFound(f"The store knows no run {run_id}.", hint=RESTORED)
+        return found
+
+    def find(self, run_id: RunId) -> Run | None:
+        """Return the run of that id, or None."""
+        found = self._run(select(RUNS.c.document).where(RUNS.c.id == run_id)).scalar()
+        return Run.model_validate(found) if found else None
 
     def of_job(self, job_id: JobId) -> list[Run]:
         """Return a job's runs, first attempt first."""

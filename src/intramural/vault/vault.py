@@ -6,8 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +14,8 @@ from intramural.domain.value import Digest
 from intramural.errors import Conflict, IntegrityFailure
 from intramural.vault.blobs import BlobStore, DirectoryBlobs, disk_errors, read_chunks
 from intramural.vault.tree import Tree, TreeFile, regular_files
+
+RESTORE = "Restore the vault from a backup, or add the model or data again."
 
 
 class Vault:
@@ -72,19 +73,24 @@ class Vault:
             ) from None
 
     def stage(self, digest: Digest, target: Path) -> None:
-        """Make a blob readable at *target*, which must not exist: a hard link where that is possible, else a checked copy."""
+        """Make a blob readable at *target*, which must not exist: a hard link where that is possible, else a copy.
+
+        Every byte is read and checked. Raises `IntegrityFailure`, and leaves nothing, when it is missing or damaged.
+        """
         with disk_errors(str(target.parent)):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         source = self._blobs.local_path(digest)
-        if source is not None:
-            # Where a link is impossible (another file system, no such blob), the copy works or says what is wrong.
-            with suppress(OSError):
-                os.link(source, target)
-                return
-        self._copy(digest, target)
+        if source is None or not _is_linked(source, target):
+            self._copy(digest, target)
+            return
+        try:
+            self._verify(digest, target.name)
+        except BaseException:
+            target.unlink()
+            raise
 
     def stage_tree(self, digest: Digest, folder: Path) -> None:
-        """Make a stored folder readable at *folder*."""
+        """Make a stored folder readable at *folder*, every byte checked."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, each in self.tree(digest).files.items():
             self.stage(each.digest, folder / name)
@@ -115,12 +121,16 @@ class Vault:
         """Read a stored folder whole; raise `IntegrityFailure` that names the first damaged file."""
         tree = self.tree(digest)
         for name, each in tree.files.items():
-            found = sha256()
-            with self._blobs.open(each.digest) as file:
-                for chunk in read_chunks(file):
-                    found.update(chunk)
-            _check(found.hexdigest(), each.digest, name)
+            self._verify(each.digest, name)
         return tree
+
+    def _verify(self, digest: Digest, name: str) -> None:
+        """Read a blob whole; raise `IntegrityFailure` that calls it *name*."""
+        if self._blobs.size(digest) is None:
+            raise IntegrityFailure(f"{name} is missing from the vault.", hint=RESTORE, digest=digest)
+        with self._blobs.open(digest) as file:
+            found = file_digest(file, "sha256")  # type: ignore[arg-type]  # every binary file has readinto
+        _check(found.hexdigest(), digest, name)
 
     def _copy(self, digest: Digest, target: Path) -> None:
         found = sha256()
@@ -137,8 +147,15 @@ class Vault:
             raise
 
 
+def _is_linked(source: Path, target: Path) -> bool:
+    """Try a hard link; another file system or a missing source makes it impossible."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
 def _check(found: str, digest: Digest, what: str) -> None:
     if f"sha256:{found}" != digest:
-        raise IntegrityFailure(
-            f"{what} is not what its digest says.", hint="Restore the vault from a backup, or add it again.", digest=digest
-        )
+        raise IntegrityFailure(f"{what} is not what its digest says.", hint=RESTORE, digest=digest)

@@ -1,6 +1,7 @@
 """What the scheduler relies on: claims, leases and fences, directories that may be made again, ends that count once."""
 
 import os
+import shutil
 
 import pytest
 
@@ -9,7 +10,7 @@ from intramural.domain.artifact import ArtifactKind
 from intramural.domain.cause import Cause, Failure
 from intramural.domain.job import JobState, Outcome, Wish
 from intramural.domain.workload import CheckpointEvent, NoticeEvent, ResolvedEvent, ResumeEvent, WorkloadSpec
-from intramural.errors import Conflict, StaleFence
+from intramural.errors import Conflict, IntegrityFailure, NotFound, StaleFence
 from intramural.service.artifacts import export_artifact, list_artifacts, show_artifact, verify_artifact
 from intramural.service.jobs import cancel_job, job_events, pause_job, resume_job
 from intramural.service.runs import (
@@ -22,6 +23,7 @@ from intramural.service.runs import (
     record_events,
     renew_lease,
     stage_run,
+    sweep_runs,
     wishes,
 )
 
@@ -60,6 +62,21 @@ def test_no_more_runs_are_claimed_than_there_are_places(a_stored_job, make_conte
 
     assert [claim_run(system, "one", 15) is None for _ in range(3)] == [False, False, True]
     assert queue_length(system) == 1
+
+
+def test_the_ends_of_a_run_are_recorded_by_its_id_under_the_project_of_its_job(a_stored_job, owner, make_context):
+    """The scheduler serves every project of its home; its entries belong to the one whose job it ran."""
+    elsewhere = make_context("system", project="another")
+    a_stored_job()
+
+    run = claim_run(elsewhere, "one", 15).run
+    end_run(elsewhere, run.id, 1, Outcome.SUCCEEDED, None)
+
+    with owner.read() as tx:
+        mine = [(each.action.value, each.target) for each in tx.audit.newest("default", 10)]
+        theirs = tx.audit.newest("another", 10)
+    assert mine[1:] == [("run:start", run.id), ("run:end", run.id)]
+    assert theirs == []
 
 
 def test_a_claim_is_recorded_with_its_lease(a_stored_job, system, decisions):
@@ -235,6 +252,84 @@ def test_an_attempt_finds_the_checkpoints_of_all_before_it_the_newest_attempts_f
     }
     spec = WorkloadSpec.model_validate_json((folder / "spec.json").read_bytes())
     assert (spec.attempt, spec.submitted_at, spec.asked_at) == (3, later(0).timestamp(), later(10).timestamp())
+
+
+ENDS = [
+    (Outcome.FAILED, KILLED, JobState.QUEUED),
+    (Outcome.FAILED, Failure(cause=Cause.DIVERGED, evidence="nan"), JobState.FAILED),
+    (Outcome.STOPPED, None, JobState.CANCELLED),
+    (Outcome.STOPPED, None, JobState.PAUSED),
+]
+
+
+@pytest.mark.parametrize(("outcome", "failure", "state"), ENDS)
+def test_however_a_run_ends_no_rows_in_clear_outlive_it_and_its_checkpoints_do(
+    a_stored_job, owner, system, outcome, failure, state
+):
+    job = a_stored_job()
+    claim = claim_run(system, "one", 15)
+    folder = system.runs / claim.run.id
+    stage_run(system, claim, folder)
+    write_checkpoint(folder, 10, "state")
+    write_checkpoint(folder / "inputs", 5, "earlier")
+    (folder / "outputs").mkdir()
+    (folder / "outputs" / "half").write_text("half")
+    if state in {JobState.CANCELLED, JobState.PAUSED}:
+        {JobState.CANCELLED: cancel_job, JobState.PAUSED: pause_job}[state](owner, job.id)
+
+    assert end_run(system, claim.run.id, 1, outcome, failure).state is state
+
+    kept = {"spec.json", "checkpoints/step-00000010/state.json", "inputs/checkpoints/step-00000005/state.json"}
+    assert contents(folder).keys() == kept
+
+
+def test_what_a_killed_scheduler_left_of_ended_runs_is_swept_and_open_runs_are_not(a_stored_job, system):
+    for name in ("one", "two"):
+        a_stored_job(name=name)
+    lost = claim_run(system, "one", 15)
+    end_run(system, lost.run.id, 1, Outcome.FAILED, Failure(cause=Cause.DIVERGED, evidence="nan"))
+    stage_run(system, lost, system.runs / lost.run.id)  # as if it was killed between the end and the clearing
+    write_checkpoint(system.runs / lost.run.id, 10, "state")
+    unknown = system.runs / "run-of-another-store"
+    shutil.copytree(system.runs / lost.run.id, unknown)
+    at_work = claim_run(system, "one", 15)
+    stage_run(system, at_work, system.runs / at_work.run.id)
+
+    sweep_runs(system)
+
+    for folder in (system.runs / lost.run.id, unknown):
+        assert contents(folder).keys() == {"spec.json", "checkpoints/step-00000010/state.json"}
+    assert "inputs/train.jsonl" in contents(system.runs / at_work.run.id)
+
+
+def test_a_sweep_of_an_empty_home_finds_nothing(system):
+    sweep_runs(system)
+
+    assert not system.runs.exists()
+
+
+def test_a_damaged_input_is_not_staged(a_stored_job, system):
+    job = a_stored_job()
+    claim = claim_run(system, "one", 15)
+    digest = system.vault.tree(job.base_digest).files["config.json"].digest
+    blob = system.home / "vault" / digest[7:9] / digest[9:]
+    blob.chmod(0o600)
+    blob.write_text("[]")
+
+    with pytest.raises(IntegrityFailure, match=r"config\.json"):
+        stage_run(system, claim, system.runs / claim.run.id)
+    assert not (system.runs / claim.run.id / "spec.json").exists()
+
+
+def test_a_run_that_the_store_does_not_know_is_not_found(system):
+    for verb in (
+        lambda: renew_lease(system, "run-9", "one", 15),
+        lambda: record_events(system, "run-9", 1, 1, [notice("a")]),
+        lambda: end_run(system, "run-9", 1, Outcome.SUCCEEDED, None),
+    ):
+        with pytest.raises(NotFound, match="run-9"):
+            verb()
+    assert wishes(system, ["run-9"]) == {}
 
 
 def test_a_job_that_succeeded_keeps_what_it_left_and_not_what_it_needed(a_stored_job, system):

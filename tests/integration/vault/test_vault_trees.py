@@ -86,6 +86,16 @@ def test_a_flipped_byte_is_found_by_verify_and_export(vault, folder, tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["model", "vault"]
 
 
+def test_a_damaged_file_is_not_staged(vault, folder, tmp_path):
+    digest, tree = vault.put_tree(folder)
+    damage(vault, tmp_path, tree.files["deep/er/weights"].digest)
+
+    with pytest.raises(IntegrityFailure, match="weights"):
+        vault.stage_tree(digest, tmp_path / "staged")
+
+    assert contents(tmp_path / "staged").keys() == {"config.json"}
+
+
 def test_a_damaged_manifest_is_found(vault, folder, tmp_path):
     digest, _ = vault.put_tree(folder)
     damage(vault, tmp_path, digest)
@@ -99,9 +109,10 @@ def test_a_missing_file_is_found(vault, folder, tmp_path):
     lost = tree.files["config.json"].digest
     (tmp_path / "vault" / lost[7:9] / lost[9:]).unlink()
 
-    for act in (vault.verify_tree, lambda each: vault.stage_tree(each, tmp_path / "staged")):
-        with pytest.raises(IntegrityFailure, match="lacks"):
-            act(digest)
+    with pytest.raises(IntegrityFailure, match=r"config\.json is missing"):
+        vault.verify_tree(digest)
+    with pytest.raises(IntegrityFailure, match="lacks"):
+        vault.stage_tree(digest, tmp_path / "staged")
 
 
 def test_a_blob_that_is_no_folder_is_said_so(vault):

@@ -1,0 +1,123 @@
+"""
+What lies in a run's directory: inputs before the start, and nothing but its checkpoints after the end.
+
+Inputs hold training rows in clear; they are there for as long as the run is open. What a
+run left (adapter, log, events) is in the vault before it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from intramural.domain.dataset import DatasetVersion
+from intramural.domain.job import JobState, Run
+from intramural.domain.value import RunId
+from intramural.domain.views import Claim
+from intramural.domain.workload import CHECKPOINTS, INPUTS, OUTPUTS, SPEC_FILE, WorkloadSpec
+from intramural.service.context import Context
+from intramural.store import Reading
+from intramural.vault import disk_errors
+
+MODEL = "model"
+ROWS = ("train.jsonl", "holdout.jsonl")
+
+
+def stage_run(ctx: Context, claim: Claim, run_folder: Path) -> None:
+    """Fill a run's directory with its spec, its inputs and the checkpoints of the attempts before; safe to repeat.
+
+    Every byte of the model and the data is checked. Raises `IntegrityFailure`, `DoesNotFit`, `Unavailable`.
+    """
+    job, run = claim.job, claim.run
+    if (run_folder / SPEC_FILE).exists():
+        return
+    inputs = run_folder / INPUTS
+    with ctx.read() as tx:
+        data = next(each for each in tx.datasets.all(job.project) if each.label == job.dataset_label)
+        earlier = [each for each in tx.runs.of_job(job.id) if each.attempt < run.attempt]
+    with disk_errors(str(run_folder)):
+        shutil.rmtree(run_folder, ignore_errors=True)
+        inputs.mkdir(mode=0o700, parents=True)
+        run_folder.chmod(0o700)
+        ctx.vault.stage_tree(job.base_digest, inputs / MODEL)
+        for name, digest in zip(ROWS, (data.train_digest, data.holdout_digest), strict=True):
+            ctx.vault.stage(digest, inputs / name)
+        for each in reversed(earlier):
+            for folder in (ctx.runs / each.id / CHECKPOINTS, ctx.runs / each.id / INPUTS / CHECKPOINTS):
+                _link_checkpoints(folder, inputs / CHECKPOINTS)
+        # Written last: a directory with a spec is a whole one.
+        partial = run_folder / f".{SPEC_FILE}"
+        partial.write_text(_workload(claim, data).model_dump_json())
+        partial.rename(run_folder / SPEC_FILE)
+
+
+def _workload(claim: Claim, data: DatasetVersion) -> WorkloadSpec:
+    job, run = claim.job, claim.run
+    return WorkloadSpec(
+        run_id=run.id,
+        attempt=run.attempt,
+        job=job.spec,
+        example_kind=data.kind,
+        base_digest=job.base_digest,
+        dataset_digest=job.dataset_digest,
+        accept_drift=run.accept_drift,
+        submitted_at=job.submitted_at.timestamp(),
+        asked_at=(job.submitted_at if run.attempt == 1 else run.started_at).timestamp(),
+    )
+
+
+def _link_checkpoints(source: Path, target: Path) -> None:
+    """Hard-link every checkpoint under *source* that *target* lacks; the run they come from has ended."""
+    if not source.is_dir():
+        return
+    for checkpoint in sorted(source.glob("step-*")):
+        mine = target / checkpoint.name
+        if checkpoint.is_dir() and not mine.exists():
+            mine.mkdir(mode=0o700, parents=True)
+            for file in checkpoint.iterdir():
+                _link(file, mine / file.name)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)
+
+
+def clear_runs(ctx: Context, ended: list[Run], state: JobState) -> None:
+    """Remove what runs that ended need no more; a job that may go on (*state*) keeps its checkpoints."""
+    for each in ended:
+        _clear(ctx.runs / each.id, state is JobState.SUCCEEDED)
+
+
+def sweep_runs(ctx: Context) -> None:
+    """Clear the directories that a scheduler was killed over, and those of runs that the store does not know."""
+    # The directories are read first: a run that is claimed meanwhile has none among them.
+    full = [each for each in _folders(ctx.runs) if any((each / part).is_dir() for part in (INPUTS, OUTPUTS, CHECKPOINTS))]
+    with ctx.read() as tx:
+        is_done = {folder: _is_done(tx, RunId(folder.name)) for folder in full}
+    for folder, done in is_done.items():
+        if done is not None:
+            _clear(folder, done)
+
+
+def _folders(runs: Path) -> list[Path]:
+    return [each for each in runs.iterdir() if each.is_dir()] if runs.is_dir() else []
+
+
+def _is_done(tx: Reading, run_id: RunId) -> bool | None:
+    """Tell whether nobody needs a run's checkpoints any more; None while the run is open."""
+    run = tx.runs.find(run_id)
+    if run is None:
+        return False
+    return None if run.ended_at is None else tx.jobs.get(run.job_id).state is JobState.SUCCEEDED
+
+
+def _clear(folder: Path, checkpoints_too: bool) -> None:
+    for part in (INPUTS, CHECKPOINTS) if checkpoints_too else (f"{INPUTS}/{MODEL}",):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    shutil.rmtree(folder / OUTPUTS, ignore_errors=True)
+    for name in ROWS:
+        (folder / INPUTS / name).unlink(missing_ok=True)
