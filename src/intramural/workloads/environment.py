@@ -28,6 +28,8 @@ THREADING = {
     "TOKENIZERS_PARALLELISM": "false",
     # OpenBLAS starts its threads when it is imported; a parent that forks must have none.
     "OPENBLAS_NUM_THREADS": "1",
+    # So does pyarrow's allocator; scikit-learn imports pandas, where that is installed, and pandas imports pyarrow.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
 ALLOCATOR: dict[str, str] = {}
