@@ -60,7 +60,7 @@ class Executor(Protocol):
         """Tell how each attempt stands, and end those whose grace is over."""
 
     def stop(self, attempt: RunId, grace_seconds: float | None) -> None:
-        """Ask for a checkpoint and the end; kill it after *grace_seconds*, or never. Asking again is harmless."""
+        """Ask for a checkpoint and the end; kill it after *grace_seconds* (0: now), or never. Asking again is harmless."""
 
     def signal(self, attempt: RunId, request: Signal) -> None:
         """Pass a request on to a running attempt; nothing happens if there is none."""

@@ -26,7 +26,7 @@ from intramural.domain.job import Outcome, Wish
 from intramural.domain.value import RunId
 from intramural.domain.views import Claim
 from intramural.domain.workload import EVENTS_FILE, OUTPUTS, CheckpointEvent, Event, OutcomeEvent, ResumeEvent
-from intramural.errors import IntramuralError, StaleFence, Unavailable
+from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError, NotFound, StaleFence, Unavailable
 from intramural.scheduler import ending
 from intramural.scheduler.events import EventTail
 from intramural.scheduler.executor import Executor, Phase, Status
@@ -40,6 +40,8 @@ OVERTIME_SECONDS = 10.0
 LONGEST_REST_SECONDS = 30.0
 MOST_TROUBLES = 5
 """Errors of ours in a row, with growing rests between them, before a run is given up."""
+HOPELESS = (IntegrityFailure, DoesNotFit)
+"""What the next try would meet again: damaged bytes, a full disk."""
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +102,14 @@ class Loop:
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._attempts: dict[RunId, Attempt] = {}
+        self._is_new = True
         self._adopt_at = clock()
 
     def tick(self) -> bool:
         """Do one round; tell whether a run is held. Raises `Unavailable` when the store is away."""
+        if self._is_new:
+            self._succeed()
+            self._is_new = False
         if self._clock() >= self._adopt_at:
             self._adopt()
             self._adopt_at = self._clock() + self._lease_seconds / 3
@@ -115,15 +121,18 @@ class Loop:
         """Let go of the executor's connections; the runs go on."""
         self._executor.close()
 
+    def _succeed(self) -> None:
+        """End the leases of a dead predecessor, and finish what it was killed over."""
+        if self._predecessor is not None:
+            runs.adopt_runs(self._ctx, self._predecessor, 0)
+        runs.sweep_runs(self._ctx)
+
     def _adopt(self) -> None:
         for attempt in list(self._attempts.values()):
             try:
                 attempt.run = runs.renew_lease(self._ctx, attempt.id, self._holder, self._lease_seconds)
-            except StaleFence as error:
+            except (StaleFence, NotFound) as error:
                 self._drop(attempt, error)
-        if self._predecessor is not None:
-            runs.adopt_runs(self._ctx, self._predecessor, 0)
-            self._predecessor = None
         for claim in runs.adopt_runs(self._ctx, self._holder, self._lease_seconds):
             if claim.run.id not in self._attempts:
                 log.info("run %s: taken over", claim.run.id)
@@ -161,13 +170,13 @@ class Loop:
                 case Phase.STARTING:
                     pass
             attempt.troubles = 0
-        except StaleFence as error:
+        except (StaleFence, NotFound) as error:
             self._drop(attempt, error)
         except Unavailable as error:
             self._rest(attempt, error)  # the store or the machine comes back, and with it the run
         except Exception as error:
             self._rest(attempt, error)
-            if attempt.troubles >= MOST_TROUBLES:
+            if isinstance(error, HOPELESS) or attempt.troubles >= MOST_TROUBLES:
                 self._give_up(attempt, error)
 
     def _begin(self, attempt: Attempt, status: Status, wish: Wish) -> None:
@@ -225,9 +234,11 @@ class Loop:
             return False
         return (self._ctx.now() - attempt.run.started_at).total_seconds() > limit * 60 + OVERTIME_SECONDS
 
-    def _drop(self, attempt: Attempt, error: StaleFence) -> None:
-        """Leave a run to the scheduler that took it over."""
+    def _drop(self, attempt: Attempt, error: StaleFence | NotFound) -> None:
+        """Leave a run to the scheduler that took it over; end one that the store does not know any more."""
         log.warning("run %s: left alone: %s", attempt.id, error.message)
+        if isinstance(error, NotFound):
+            self._executor.stop(attempt.id, 0)
         del self._attempts[attempt.id]
 
     def _rest(self, attempt: Attempt, error: Exception) -> None:
@@ -237,14 +248,14 @@ class Loop:
         log.error("run %s: %s", attempt.id, ending.by_error(error, "serving it").evidence)
 
     def _give_up(self, attempt: Attempt, error: Exception) -> None:
-        """End a run that we cannot serve; the next tick tries again if even that fails."""
+        """End a run that we cannot serve; it is tried again, after a rest, if even that cannot be recorded."""
         self._executor.stop(attempt.id, 0)
         try:
-            self._close(attempt, Outcome.FAILED, ending.by_error(error, "the scheduler could not serve it"))
-        except StaleFence as stale:
-            self._drop(attempt, stale)
+            self._close(attempt, Outcome.FAILED, ending.by_error(error, "it could not be served"))
+        except (StaleFence, NotFound) as gone:
+            self._drop(attempt, gone)
         except IntramuralError as worse:
-            log.error("run %s: %s", attempt.id, worse.message)
+            self._rest(attempt, worse)
 
 
 def _tail_of(path: Path) -> str:

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import pytest
+from loop_world import World
 from run_world import end_processes
 from world import furnish
 
@@ -46,3 +47,9 @@ def furnished(home, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", PATH)
     furnish(home)
     return home
+
+
+@pytest.fixture
+def world(home):
+    """A furnished home whose clock and executor the test holds."""
+    return World(home)

@@ -42,7 +42,9 @@ class FakeExecutor:
         if attempt not in self._statuses or self._statuses[attempt].phase is not Phase.RUNNING:
             return
         name = json.loads((self._runs / attempt / "spec.json").read_text())["job"]["name"]
-        if name == "deaf":
+        if grace_seconds == 0:
+            self.end(attempt, signal=SIGKILL)
+        elif name == "deaf":
             if grace_seconds is not None:
                 self._kill_at.setdefault(attempt, self._clock() + grace_seconds)
         else:

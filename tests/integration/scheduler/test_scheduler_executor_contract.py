@@ -7,6 +7,7 @@ from run_world import until
 from intramural.domain.spec import JobSpec
 from intramural.scheduler.executor import Phase, Signal
 from intramural.scheduler.executors.local import LocalExecutor
+from intramural.scheduler.processes import Process
 
 SPEC = JobSpec(name="n", base="b", data="d")
 
@@ -119,6 +120,18 @@ def test_a_run_that_does_not_listen_is_killed_after_its_grace_and_not_before(exe
     clock.now = 31
 
     assert before.phase is Phase.RUNNING
+    assert ended(executor, "run_1").signal == 9
+
+
+def test_a_run_without_grace_is_killed_without_another_poll(executor, make_run):
+    folder = make_run("deaf")
+    executor.submit("run_1", folder, SPEC)
+    running(executor, folder)
+
+    executor.stop("run_1", 0)
+
+    if not isinstance(executor, FakeExecutor):
+        until(lambda: not Process.read(folder / "pid.json").is_alive())
     assert ended(executor, "run_1").signal == 9
 
 

@@ -1,51 +1,17 @@
 """The loop over the real store and verbs, with an executor without processes: every turn a run can take."""
 
-import dataclasses
 import json
-import os
 import stat
-from datetime import timedelta
 
 import pytest
 from fake_executor import FakeExecutor
-from world import NOON, events_of, furnish, job_of, member, runs_of, submit, system
+from loop_world import STEP
+from world import events_of, job_of, member, runs_of, submit
 
 from intramural.domain.cause import Cause
 from intramural.domain.job import MAX_FAILURES, JobState, Outcome
 from intramural.domain.spec import Resources
-from intramural.errors import Unavailable
-from intramural.scheduler.executor import Phase, Status
-from intramural.scheduler.loop import MOST_TROUBLES, Loop
 from intramural.service import jobs
-
-STEP = {"type": "step", "total_steps": 9, "loss": 1.5, "grad_norm": 0.5, "learning_rate": 0.1, "tokens": 9, "seconds": 0.1}
-STEP |= {"batch_digest": "b", "memory_bytes": 1}
-
-
-class World:
-    """A home, its clock, and schedulers over one fake executor."""
-
-    def __init__(self, home):
-        furnish(home)
-        self.home = home
-        self.seconds = 0.0
-        self.executor = FakeExecutor(home, lambda: self.seconds)
-
-    def loop(self, holder="one", executor=None, **options):
-        ctx = dataclasses.replace(system(self.home), now=lambda: NOON + timedelta(seconds=self.seconds))
-        return Loop(ctx, executor or self.executor, holder=holder, **{"clock": lambda: self.seconds, **options})
-
-    def tell(self, run, *events, end="\n"):
-        with (self.home / "runs" / run.id / "events.jsonl").open("a") as file:
-            file.write("\n".join(json.dumps({"at": 1.0, **event}) for event in events) + end)
-
-    def run(self, job, attempt=1):
-        return runs_of(self.home, job)[attempt - 1]
-
-
-@pytest.fixture
-def world(home):
-    return World(home)
 
 
 def test_a_queued_job_is_staged_started_and_ends(world, home):
@@ -156,6 +122,16 @@ def test_a_job_that_is_killed_again_and_again_fails_in_the_end(world, home):
     assert len(world.executor.starts) == MAX_FAILURES
     ended = job_of(home, job)
     assert (ended.state, ended.failure.cause, ended.failure.evidence) == (JobState.FAILED, Cause.KILLED, "signal 9 (SIGKILL)")
+
+
+def test_a_workload_that_always_stops_unasked_fails_its_job_in_the_end(world, home):
+    job = submit(home, "leave-3")
+    loop = world.loop()
+    while loop.tick():
+        assert len(world.executor.starts) <= MAX_FAILURES
+
+    ended = job_of(home, job)
+    assert (ended.state, ended.failure.cause, len(world.executor.starts)) == (JobState.FAILED, Cause.KILLED, MAX_FAILURES)
 
 
 def test_a_paused_run_is_asked_once_and_rests(world, home):
@@ -279,74 +255,6 @@ def test_a_scheduler_that_died_between_claim_and_start_is_made_good(world, home)
     world.loop("new", predecessor="dead").tick()
 
     assert world.executor.starts == [world.run(job).id]
-
-
-def test_an_executor_that_never_starts_a_run_fails_the_job_with_its_reason(world, home):
-    job = submit(home, "succeed")
-
-    class Refuses(FakeExecutor):
-        def poll(self, attempts):
-            return {attempt: Status(phase=Phase.ABSENT, problem="no libraries") for attempt in attempts}
-
-    loop = world.loop(executor=Refuses(home, lambda: world.seconds))
-    for _ in range(MAX_FAILURES * (MOST_TROUBLES + 2)):
-        loop.tick()
-
-    ended = job_of(home, job)
-    assert (ended.state, ended.failure.cause) == (JobState.FAILED, Cause.NODE_FAILURE)
-    assert "no libraries" in ended.failure.evidence
-
-
-def test_one_run_in_trouble_does_not_hold_up_another(home):
-    (home / "intramural.toml").write_text("parallel_runs = 2\n")
-    world = World(home)
-    bad, good = submit(home, "sleep"), submit(home, "sleep")
-
-    class Breaks(FakeExecutor):
-        def log_path(self, attempt):
-            if attempt == bad_run.id:
-                raise RuntimeError("the customer's secret sentence")
-            return super().log_path(attempt)
-
-    executor = Breaks(home, lambda: world.seconds)
-    loop = world.loop(executor=executor)
-    loop.tick()
-    bad_run, good_run = world.run(bad), world.run(good)
-    executor.end(bad_run.id, exit_code=1)
-    executor.end(good_run.id, exit_code=0)
-    world.tell(good_run, {"type": "outcome", "outcome": "succeeded"})
-    loop.tick()
-    good_state = job_of(home, good).state
-    for _ in range(60):
-        world.seconds += 1
-        loop.tick()
-
-    assert good_state is JobState.SUCCEEDED
-    ended = job_of(home, bad)
-    assert (ended.state, ended.failure.cause) == (JobState.FAILED, Cause.UNKNOWN)
-    assert "RuntimeError" in ended.failure.evidence
-    assert "secret" not in ended.failure.evidence
-
-
-def test_a_store_that_is_away_costs_nothing(world, home):
-    job = submit(home, "sleep")
-    loop = world.loop()
-    loop.tick()
-    run = world.run(job)
-    world.tell(run, {**STEP, "step": 1})
-    database = home / "intramural.db"
-    aside = home / "aside.db"
-    os.replace(database, aside)
-    database.mkdir()
-
-    with pytest.raises(Unavailable):
-        loop.tick()
-    database.rmdir()
-    os.replace(aside, database)
-    world.seconds = 1
-    loop.tick()
-
-    assert [event.step for _, event in events_of(home, job, "step")] == [1]
 
 
 def test_outputs_of_a_run_that_failed_are_no_artifacts(world, home):

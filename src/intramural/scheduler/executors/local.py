@@ -78,9 +78,12 @@ class LocalExecutor:
         return {attempt: self._status(attempt, problems.get(attempt)) for attempt in attempts}
 
     def stop(self, attempt: RunId, grace_seconds: float | None) -> None:
-        """Send SIGTERM once; SIGKILL follows in a `poll` after *grace_seconds*."""
+        """Send SIGTERM once; SIGKILL follows in a `poll` after *grace_seconds*, or now instead of it."""
         process = self._process(attempt)
         if process is None:
+            return
+        if grace_seconds == 0:
+            process.kill()
             return
         if attempt not in self._asked and process.send(signal.SIGTERM):
             self._asked.add(attempt)
