@@ -22,7 +22,7 @@ GPU_PASS_TOKENS = 16384
 SMALLEST_PASS = 256
 RATES = ((0.5e9, 1e-3), (3e9, 5e-4), (20e9, 2e-4), (float("inf"), 1e-4))
 """Learning rate of adapters by the base model's parameters: smaller models bear, and need, larger steps."""
-BATCHES = ((4_000, 8), (40_000, 16))
+BATCHES = ((2_000, 4), (8_000, 8), (40_000, 16))
 LARGEST_BATCH = 32
 """Examples per step by training examples: enough steps on small sets, less noise on large ones."""
 
