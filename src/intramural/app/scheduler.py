@@ -29,8 +29,9 @@ import sys
 import termios
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,14 @@ class Sole:
     holder: str
     predecessor: str | None
     """Who held the lock before, on this host; it is gone, because the lock is ours."""
+    lock: int
+
+    def stands_in(self, home: Path) -> bool:
+        """Tell whether the lock still lies in *home*: it may have been removed, with the home or without."""
+        try:
+            return os.path.samestat(os.stat(home / LOCK), os.fstat(self.lock))
+        except OSError:
+            return False
 
 
 def ensure_scheduler(home: Path, options: Sequence[str] = ()) -> None:
@@ -117,19 +126,22 @@ def _run(home: Path, idle_seconds: float, entry: str | None) -> int:
                 return 0
             loop = _open_loop(home, sole, entry)
             with _bell(home) as bell:
-                _serve(loop, bell, idle_seconds)
+                _serve(loop, bell, idle_seconds, partial(sole.stands_in, home))
             loop.close()
+            if not sole.stands_in(home):
+                log.critical("%s, or the lock in it, was removed; left", home)
+                return 1
         if not _something_waits(home):
             log.info("nothing to do; left")
             return 0
 
 
-def _serve(loop: Loop, bell: int, idle_seconds: float) -> None:
-    """Tick until nothing was queued or running for *idle_seconds*."""
+def _serve(loop: Loop, bell: int, idle_seconds: float, is_ours: Callable[[], bool]) -> None:
+    """Tick until nothing was queued or running for *idle_seconds*, or the home is not ours any more."""
     from intramural.errors import Unavailable  # noqa: PLC0415 - the command line imports this module
 
     idle_since = time.monotonic()
-    while True:
+    while is_ours():
         try:
             busy = loop.tick()
             left = idle_since + idle_seconds - time.monotonic()
@@ -206,7 +218,8 @@ def _sole(home: Path) -> Iterator[Sole | None]:
                     return
                 time.sleep(0.02)
         before = os.read(lock, 1024).decode().strip()
-        sole = Sole(holder=_holder(), predecessor=before if before.partition(":")[0] == os.uname().nodename else None)
+        is_local = before.partition(":")[0] == os.uname().nodename
+        sole = Sole(holder=_holder(), predecessor=before if is_local else None, lock=lock)
         os.truncate(lock, 0)
         os.pwrite(lock, f"{sole.holder}\n".encode(), 0)
         yield sole

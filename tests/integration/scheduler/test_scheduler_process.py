@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 from entries import loss_at
-from run_world import until
+from run_world import until, warm_parent
 from world import events_of, job_of, member, runs_of, submit
 
 from intramural.app.open import open_client
@@ -37,6 +38,11 @@ def holder(home):
     except (FileNotFoundError, ValueError):
         return None
     return Process(int(pid), int(start_time), Process.here().boot_id)
+
+
+def the_warm_parent(home):
+    pid = warm_parent(home)
+    return Process(pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), Process.here().boot_id)
 
 
 def is_scheduled(home):
@@ -113,6 +119,37 @@ def test_it_leaves_when_idle_and_no_job_is_overlooked_around_that_moment(furnish
         assert final(furnished, job).state is JobState.SUCCEEDED
 
     until(lambda: not is_scheduled(furnished))
+
+
+def test_it_leaves_when_its_home_is_gone_and_does_not_make_it_again(furnished):
+    job = submit(furnished, "sleep")
+    wake(furnished)
+    run = until(lambda: runs_of(furnished, job))[0]
+    folder = furnished / "runs" / run.id
+    until((folder / "ready").exists)
+    scheduler, left = holder(furnished), [Process.read(folder / "pid.json"), the_warm_parent(furnished)]
+
+    shutil.rmtree(furnished)
+
+    until(lambda: not scheduler.is_alive())
+    assert not furnished.exists()
+    for each in left:
+        assert each.kill()
+
+
+def test_it_leaves_to_another_when_its_lock_was_removed(furnished):
+    (furnished / "intramural.toml").write_text("lease_seconds = 1\n")
+    job = submit(furnished, "work-150")
+    wake(furnished)
+    until(lambda: events_of(furnished, job, "step"))
+    first = holder(furnished)
+
+    (furnished / "scheduler.lock").unlink()
+    until(lambda: not first.is_alive())
+
+    until(lambda: wake(furnished) or job_of(furnished, job).state is JobState.SUCCEEDED)
+    assert job_of(furnished, job).attempts == 1
+    assert [event.step for _, event in events_of(furnished, job, "step")] == list(range(1, 151))
 
 
 def test_it_stays_while_something_runs(furnished):
