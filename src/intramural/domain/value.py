@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, Literal, NewType
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
@@ -22,6 +22,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """What people call a model, a data set or a job: lower case, digits, `.`, `_`, `-`, `/`."""
 
 Instant = AwareDatetime
+
+INF_NAN: Literal["strings"] = "strings"
+"""How numbers without a value are written: JSON has none, and `"NaN"` and `"Infinity"` read back as numbers."""
 
 ProjectId = NewType("ProjectId", str)
 JobId = NewType("JobId", str)
@@ -36,9 +39,15 @@ def check_name(text: str) -> None:
 
 
 class Value(BaseModel):
-    """A frozen value that refuses unknown fields."""
+    """A frozen value that refuses unknown fields; its JSON reads back as it was."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", protected_namespaces=(), defer_build=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        ser_json_inf_nan=INF_NAN,
+        protected_namespaces=(),
+        defer_build=True,
+    )
 
     def document(self) -> dict[str, Any]:
         """Return the value as plain JSON types."""

@@ -22,14 +22,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from intramural.domain.cause import Failure
 from intramural.domain.dataset import ExampleKind
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import Outcome
 from intramural.domain.spec import JobSpec
-from intramural.domain.value import Digest, RunId, Value
+from intramural.domain.value import INF_NAN, Digest, RunId, Value
 
 SPEC_FILE = "spec.json"
 EVENTS_FILE = "events.jsonl"
@@ -188,5 +188,5 @@ Event = Annotated[
     Field(discriminator="type"),
 ]
 
-EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(ser_json_inf_nan=INF_NAN))
 """Reads and writes one event: `EVENT.validate_json(line)`, `EVENT.dump_json(event)`."""

@@ -1,5 +1,6 @@
 """Jobs as members meet them: what is checked before the queue, what is refused, and what is explained."""
 
+import psutil
 import pytest
 
 from disks import a_disk
@@ -8,6 +9,7 @@ from intramural.domain.cause import Cause, Failure
 from intramural.domain.dataset import ExampleKind
 from intramural.domain.job import JobState, Outcome
 from intramural.errors import Conflict, DoesNotFit, InvalidInput, NotFound
+from intramural.service.fit import LIBRARY_BYTES, machine_memory
 from intramural.service.jobs import (
     cancel_job,
     explain_job,
@@ -42,7 +44,9 @@ def test_a_resolution_says_what_would_be_used_and_changes_nothing(owner, parts, 
     found = resolve_job(owner, a_spec(data="tickets@1"))
 
     assert (found.dataset_label, found.base_digest) == ("tickets@1", a_model().digest)
-    assert [each.partition(":")[0] for each in found.checks[1:]] == ["Disk", "Memory"]
+    assert found.checks[0] == "tiny (100.0 k parameters) and tickets@1 (90 examples) fit."
+    assert found.checks[1].startswith("Disk: up to 344 KiB of ")
+    assert found.checks[2].startswith("Memory: at least 500 MiB of ")
     assert list_jobs(owner) == []
     assert decisions() == []
 
@@ -82,15 +86,27 @@ def test_data_that_cannot_be_trained_on_is_refused(owner, parts, fields, words):
 
 def test_a_model_that_no_memory_holds_does_not_fit(owner, parts):
     with owner.store.writing() as tx:
-        tx.models.add("default", a_model(name="huge", parameters=10**13))
+        tx.models.add("default", a_model(name="huge", parameters=machine_memory()))
 
-    with pytest.raises(DoesNotFit) as caught:
+    with pytest.raises(DoesNotFit, match=r"huge needs at least .* of memory; this machine has") as caught:
         submit_job(owner, a_spec(base="huge", method={"lora": {"rank": 1}}, checkpoint={"keep": 1}))
-    assert caught.value.about["need_bytes"] > caught.value.about["free_bytes"]
+    assert caught.value.about["need_bytes"] > caught.value.about["have_bytes"] > 0
+
+
+def test_a_job_may_need_all_memory_there_is_though_others_use_some_of_it_now(owner, parts):
+    """It waits for its turn; its run looks at the free memory when it starts."""
+    parameters = (machine_memory() - LIBRARY_BYTES) // 2
+    assert psutil.virtual_memory().available < machine_memory()
+    with owner.store.writing() as tx:
+        tx.models.add("default", a_model(name="large", parameters=parameters))
+
+    job = submit_job(owner, a_spec(base="large", method={"lora": {"rank": 1}}, checkpoint={"keep": 1}))
+
+    assert job.state is JobState.QUEUED
 
 
 def test_too_small_a_disk_does_not_fit(make_context, parts, tmp_path):
-    with a_disk(tmp_path / "disk", "size=8m") as folder, pytest.raises(DoesNotFit, match="GB free"):
+    with a_disk(tmp_path / "disk", "size=8m") as folder, pytest.raises(DoesNotFit, match=r"8\.0 MiB free"):
         submit_job(make_context(home=folder), a_spec())
 
 
@@ -150,6 +166,34 @@ def test_every_standing_is_explained(make_context, owner, parts, clock):
     claim = claim_run(system, "one", 15)
     end_run(system, claim.run.id, 1, Outcome.SUCCEEDED, None)
     assert explain_job(owner, "second").summary == "it did what was asked"
+
+
+def test_a_job_that_waits_says_what_would_start_it(owner, parts):
+    job = submit_job(owner, a_spec())
+
+    assert explain_job(owner, "router").next_step.startswith(f"`intramural watch {job.id}` starts a scheduler")
+
+
+def test_a_job_whose_scheduler_died_says_since_when_and_what_to_do(make_context, owner, parts, clock):
+    claim = claim_run_of(make_context, owner)
+    submit_job(owner, a_spec(name="second"))
+    clock.wait(14)
+    assert explain_job(owner, "router").summary == "running: starting"
+
+    clock.wait(121)
+
+    alone = explain_job(owner, "router")
+    assert "has been without a scheduler for 2 min 00 s (the lease of one is over)" in alone.summary
+    assert alone.seconds_left is None
+    behind = explain_job(owner, "second")
+    assert behind.summary.startswith("waiting for router to end (1 of 1 places are taken), which has been without")
+    assert alone.next_step == behind.next_step
+    assert f"`intramural watch {claim.job.id}` starts a scheduler" in alone.next_step
+
+
+def claim_run_of(make_context, owner):
+    submit_job(owner, a_spec())
+    return claim_run(make_context("system"), "one", 15)
 
 
 def test_logs_of_all_attempts_are_one_text_and_no_letter_is_cut_in_two(owner, parts, make_context):

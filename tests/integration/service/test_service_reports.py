@@ -1,11 +1,14 @@
 """The document of a job, drawn from what its attempts told."""
 
+import math
+
 import pytest
 
 from factories import NOON
 from intramural.domain.cause import Cause, Failure
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import JobState, Outcome
+from intramural.domain.report import JobReport
 from intramural.domain.workload import (
     BaselineEvent,
     CheckpointEvent,
@@ -18,6 +21,7 @@ from intramural.domain.workload import (
     ResumeEvent,
     StepEvent,
 )
+from intramural.pages.run_page import run_html
 from intramural.service.jobs import show_job
 from intramural.service.runs import claim_run, end_run, record_events
 
@@ -108,6 +112,26 @@ def test_a_whole_run(a_stored_job, owner, attempt):
     assert report.notices == ("two rows were cut",)
     assert (report.settings, report.environment) == ({"lanes": 2}, {"torch": "2"})
     assert report.seconds_left is report.cause is None
+
+
+def test_the_peak_is_known_without_an_outcome(a_stored_job, owner, attempt):
+    """A run that was killed told its memory step by step."""
+    a_stored_job()
+    attempt([step(1, memory=30), step(2, memory=20)], Outcome.FAILED, KILLED)
+
+    assert show_job(owner, "router").peak_memory_bytes == 30
+
+
+def test_a_loss_that_is_no_number_is_shown_as_none(a_stored_job, owner, attempt):
+    a_stored_job()
+    attempt([step(1), step(2, loss=math.nan), step(3, loss=math.inf)])
+
+    report = show_job(owner, "router")
+
+    again = JobReport.model_validate_json(report.model_dump_json())
+    for each in (report, again):
+        assert [(point.step, math.isfinite(point.loss)) for point in each.curve] == [(1, True), (2, False), (3, False)]
+    assert "nan" not in run_html(report)
 
 
 def test_steps_lost_with_an_attempt_do_not_count(a_stored_job, owner, attempt):

@@ -1,0 +1,81 @@
+"""Why a job stands where it stands, in words, with the next step that would change it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from intramural.domain.job import Job, JobState, Wish
+from intramural.domain.views import Explanation
+from intramural.pages.words import duration
+from intramural.service.context import Context
+from intramural.service.reports import progress_of
+from intramural.store import Reading
+
+WISHES = {Wish.PAUSE: "asked to pause", Wish.CANCEL: "being cancelled", Wish.RUN: "running"}
+
+
+def explain(ctx: Context, tx: Reading, job: Job) -> Explanation:
+    """Return the explanation of *job* as it stands."""
+    match job.state:
+        case JobState.QUEUED:
+            return _queued(ctx, tx, job)
+        case JobState.RUNNING:
+            return _running(tx, job, ctx.now())
+        case JobState.PAUSED:
+            return _explanation(job, f"resting at step {job.checkpoint_step}", f"`intramural resume {job.id}` goes on.")
+    if job.failure is None:
+        return _explanation(job, "it did what was asked")
+    return Explanation(
+        job_id=job.id,
+        state=job.state,
+        summary=f"{job.failure.cause} in attempt {job.attempts}" if job.attempts else str(job.failure.cause),
+        cause=job.failure.cause,
+        evidence=job.failure.evidence,
+        next_step=job.failure.remedy,
+    )
+
+
+def _queued(ctx: Context, tx: Reading, job: Job) -> Explanation:
+    summary, next_step = "waiting for the scheduler to start it", _starts_a_scheduler(job)
+    running = tx.jobs.in_states([JobState.RUNNING])
+    if len(running) >= ctx.parallel_runs:
+        ahead = running[0]
+        summary = f"waiting for {ahead.spec.name} to end ({len(running)} of {ctx.parallel_runs} places are taken)"
+        next_step = f"`intramural watch {ahead.id}` shows how far the one ahead is."
+        unheld = _unheld(tx, ahead, ctx.now())
+        if unheld is not None:
+            summary, next_step = f"{summary}, which {unheld}", _starts_a_scheduler(ahead)
+    if job.failure is not None:
+        lost = f"attempt {job.attempts} was lost ({job.failure.cause}); it goes on from step {job.checkpoint_step}"
+        summary = f"{lost}; {summary}"
+    return _explanation(job, summary, next_step)
+
+
+def _running(tx: Reading, job: Job, now: datetime) -> Explanation:
+    standing = progress_of(tx, job)
+    steps = f", step {standing.step} of {standing.total_steps}" if standing.total_steps else ""
+    summary = f"{WISHES[job.wish]}: {standing.phase or 'starting'}{steps}"
+    unheld = _unheld(tx, job, now)
+    if unheld is not None:
+        return _explanation(job, f"{summary} when it was last heard of; it {unheld}", _starts_a_scheduler(job))
+    if standing.seconds_left is None:
+        return _explanation(job, summary)
+    summary = f"{summary}, about {duration(standing.seconds_left)} of training left"
+    return Explanation(job_id=job.id, state=job.state, summary=summary, seconds_left=standing.seconds_left)
+
+
+def _unheld(tx: Reading, job: Job, now: datetime) -> str | None:
+    """Say since when no scheduler has looked after a running job; none where one does."""
+    run = next((each for each in tx.runs.of_job(job.id) if each.ended_at is None), None)
+    if run is None or run.lease.expires_at > now:
+        return None
+    since = duration((now - run.lease.expires_at).total_seconds())
+    return f"has been without a scheduler for {since} (the lease of {run.lease.holder} is over)"
+
+
+def _starts_a_scheduler(job: Job) -> str:
+    return f"`intramural watch {job.id}` starts a scheduler where none works, and follows the job."
+
+
+def _explanation(job: Job, summary: str, next_step: str | None = None) -> Explanation:
+    return Explanation(job_id=job.id, state=job.state, summary=summary, next_step=next_step)
