@@ -1,0 +1,137 @@
+"""
+Write the pages of `docs/reference/` from the code: `python docs/generate.py`.
+
+    tune.schema.json    what `intramural schema tune` prints
+    cli.md              every command, argument and option
+    settings.md         every key of intramural.toml
+
+`tests/architecture/test_docs_current.py` fails when one of them is stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import io
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import click
+
+from intramural.cli import main
+from intramural.cli.exit_codes import ExitCode
+from intramural.settings import FILE, PREFIX, Settings
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+DO_NOT_EDIT = "<!-- Written by docs/generate.py; a change belongs in the code. -->"
+COMMANDS_INTRO = """\
+Every command takes `-h` and `--json`. With `--json` it prints one JSON document on standard output and nothing else
+there (`run --wait` and `watch`: one event a line, the report as the last line); an error is then
+`{"error": {"code", "message", "hint", "about"}}`.
+
+JOB is a job's id, the unique beginning of it, or its name (the newest of that name)."""
+SETTINGS_INTRO = f"""\
+Everything intramural keeps lies under `INTRAMURAL_HOME` (default: the platform's user data folder). A file `{FILE}`
+there sets the keys below; a variable of the environment wins over it. An unknown key is an error."""
+SETTINGS_END = "`INTRAMURAL_DEBUG=1` shows the whole trace of a fault of our own, which may quote content."
+EXIT_WORDS = {
+    ExitCode.OK: "it did what was asked",
+    ExitCode.RUN_FAILED: "the job failed, was cancelled, or was paused while it was followed",
+    ExitCode.USAGE: "usage or configuration: an unknown command, key or name, a malformed file, a state that does not allow it",
+    ExitCode.GATE_FAILED: "a gate failed (not in use yet)",
+    ExitCode.WAITING: "waiting for an approval (not in use yet)",
+    ExitCode.REFUSED: "refused by a rule or a role",
+    ExitCode.INTEGRITY: "bytes are not what their digest says, or a drill found a difference",
+    ExitCode.LIMIT: "too little memory or disk, or a time-out",
+    ExitCode.UNAVAILABLE: "something is away, or a fault of our own",
+    ExitCode.INTERRUPTED: "Ctrl-C; a job that was followed goes on",
+}
+
+
+def schema() -> str:
+    """Return what `intramural schema tune` prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main.run(["schema", "tune"])
+    return out.getvalue()
+
+
+def commands() -> str:
+    """Return the reference of the command line."""
+    exits = [f"| {code.value} | {EXIT_WORDS[code]} |" for code in ExitCode]
+    parts = ["# The command line", DO_NOT_EDIT, COMMANDS_INTRO, "## Exit codes", _table("code", exits)]
+    context = click.Context(main.command, info_name="intramural")
+    for title, section in main.COMMANDS.items():
+        parts.append(f"## {title}")
+        for name in section:
+            parts += _command(main.command, name, context)
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(group: click.Group, name: str, above: click.Context) -> Iterator[str]:
+    """Yield the paragraphs of one command, or of every command below it."""
+    command = group.get_command(above, name)
+    if command is None:
+        raise LookupError(name)
+    context = click.Context(command, info_name=name, parent=above)
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(context):
+            yield from _command(command, inner, context)
+        return
+    yield f"### {context.command_path.removeprefix('intramural ')}"
+    yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
+    yield inspect.cleandoc(command.help or "")
+    options = [each for each in command.params if isinstance(each, click.Option) and each.name != "as_json"]
+    if options:
+        yield _table("option", [_option(each, context) for each in options])
+
+
+def _option(option: click.Option, context: click.Context) -> str:
+    names, words = option.get_help_record(context) or ("", "")
+    return f"| `{_cell(names)}` | {_cell(words)} |"
+
+
+def _table(first: str, rows: list[str]) -> str:
+    return "\n".join([f"| {first} | meaning |", "|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def settings() -> str:
+    """Return the table of what an operator may set."""
+    words = _docstrings()
+    rows = [
+        f"| `{name}` | `{PREFIX}{name.upper()}` | {_default(field.default)} | {_cell(words[name])} |"
+        for name, field in Settings.model_fields.items()
+        if name != "home"
+    ]
+    table = "\n".join(["| key | variable | default | meaning |", "|---|---|---|---|", *rows])
+    return "\n\n".join(["# Settings", DO_NOT_EDIT, SETTINGS_INTRO, table, SETTINGS_END]) + "\n"
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else f"`{str(value).lower()}`"
+
+
+def _docstrings() -> dict[str, str]:
+    """Return the text under each field of `Settings`, or its name in words where there is none."""
+    found = {name: name.replace("_", " ").capitalize() + "." for name in Settings.model_fields}
+    (tree,) = ast.parse(inspect.getsource(Settings)).body
+    body = getattr(tree, "body", [])
+    for field, text in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[ast.unparse(field.target)] = str(text.value.value)
+    return found
+
+
+PAGES: dict[str, Callable[[], str]] = {"tune.schema.json": schema, "cli.md": commands, "settings.md": settings}
+
+
+if __name__ == "__main__":
+    REFERENCE.mkdir(exist_ok=True)
+    for page, write in PAGES.items():
+        (REFERENCE / page).write_text(write(), encoding="utf-8")
