@@ -140,15 +140,16 @@ def _serve(loop: Loop, bell: int, idle_seconds: float, is_ours: Callable[[], boo
     """Tick until nothing was queued or running for *idle_seconds*, or the home is not ours any more."""
     from intramural.errors import Unavailable  # noqa: PLC0415 - the command line imports this module
 
-    idle_since = time.monotonic()
+    idle_since, said = time.monotonic(), None
     while is_ours():
         try:
             busy = loop.tick()
             left = idle_since + idle_seconds - time.monotonic()
-            pause = BUSY_PAUSE_SECONDS if busy else min(left, IDLE_PAUSE_SECONDS)
+            pause, said = BUSY_PAUSE_SECONDS if busy else min(left, IDLE_PAUSE_SECONDS), None
         except Unavailable as error:
-            log.error("%s", error.message)
-            busy, pause = True, AWAY_PAUSE_SECONDS
+            if error.message != said:
+                log.error("%s", error.message)
+            busy, pause, said = True, AWAY_PAUSE_SECONDS, error.message
         if busy:
             idle_since = time.monotonic()
         elif pause <= 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intramural.cli.output import facts, in_colour, json_option, printable_lines, table, write_json
+from intramural.cli.output import facts, in_colour, json_option, note, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
 from intramural.pages.words import count, short_digest, size
@@ -50,9 +50,16 @@ def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **option
         split=Split(holdout_share=share, group_by=group, given_holdout=holdout is not None),
         **options,
     )
+    client = connect()
+    known = {each.label for each in client.list_datasets()}
     with counting(f"Reading {file.name}") as report:
-        added = connect().add_dataset(file.absolute(), name, wanted, on_progress=report)
-    write_json(added.document()) if as_json else print_dataset(added)
+        added = client.add_dataset(file.absolute(), name, wanted, on_progress=report)
+    if as_json:
+        write_json(added.document())
+        return
+    print_dataset(added)
+    if added.label in known:
+        note(f"The same rows, split in the same way, are there already as {added.label}; no version was added.")
 
 
 def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:

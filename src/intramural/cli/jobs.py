@@ -56,7 +56,7 @@ def show(job: str, form: str | None, output: Path | None, as_json: bool) -> None
         raise click.UsageError("Give one of --json, --html, --md.")
     report = connect().show_job(job)
     if as_json:
-        _write_report(report, output)
+        write_json(report.document(), output)
     elif form is None:
         _print_report(report) if output is None else write_text(
             _page(report, "html" if output.suffix == ".html" else "md"), output
@@ -170,13 +170,6 @@ def _page(report: JobReport, form: str) -> str:
     from intramural.pages.run_page import run_html, run_markdown  # noqa: PLC0415 - keeps `--help` fast
 
     return run_html(report) if form == "html" else run_markdown(report)
-
-
-def _write_report(report: JobReport, output: Path | None) -> None:
-    if output is None:
-        write_json(report.document())
-    else:
-        write_text(report.model_dump_json(indent=2), output)
 
 
 def _print_report(report: JobReport) -> None:

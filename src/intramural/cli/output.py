@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import click
 
+from intramural.errors import InvalidInput
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option: Callable[[F], F] = click.option(
@@ -24,20 +26,32 @@ json_option: Callable[[F], F] = click.option(
 )
 
 
-def write_json(document: Any) -> None:
-    """Write *document* as one line of JSON on standard output; a number that is not finite becomes null."""
+def write_json(document: Any, target: Path | None = None) -> None:
+    """Write *document* as one line of JSON on standard output, or as a file; a number that is not finite becomes null."""
     import orjson  # noqa: PLC0415 - keeps `--help` fast
 
+    if target is not None:
+        write_text(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n", target)
+        return
     sys.stdout.write(orjson.dumps(document).decode() + "\n")
     sys.stdout.flush()
 
 
 def write_text(text: str, target: Path | None = None) -> None:
-    """Write *text* to the file *target*, or to standard output."""
+    """Write *text* to the file *target*, whole or not at all, or to standard output. Raises `InvalidInput`."""
     if target is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
-    target.write_text(text, encoding="utf-8")
+    is_new = not target.exists() or target.is_file()  # not a device or a pipe
+    beside = target.with_name(f".{target.name}.{os.getpid()}") if is_new else target
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(target)
+    except OSError as error:
+        if is_new:
+            beside.unlink(missing_ok=True)
+        reason = os.strerror(error.errno or 0)
+        raise InvalidInput(f"{target} cannot be written: {reason}.", hint="Choose another place for the file.") from error
     note(f"Written to {target}.")
 
 

@@ -42,13 +42,15 @@ def run(file: Path, overrides: tuple[str, ...], dry_run: bool, wait: bool | None
     if dry_run:
         return _show_resolution(client, spec, as_json)
     job = client.submit_job(spec)
-    wake_scheduler()
-    if not (sys.stdout.isatty() if wait is None else wait):
-        write_json(job.document()) if as_json else click.echo(job.id)
-        return ExitCode.OK
-    if not as_json:
-        note(f"Job {job.id} ({job.spec.name}): {job.spec.base} on {job.dataset_label}.")
-    return wait_for(client, job, as_json=as_json)
+    try:
+        wake_scheduler()
+        if not (sys.stdout.isatty() if wait is None else wait):
+            write_json(job.document()) if as_json else click.echo(job.id)
+            return ExitCode.OK
+        return wait_for(client, job, as_json=as_json)
+    except KeyboardInterrupt:
+        note(f"\nThe job goes on. Follow it: intramural watch {job.id}   End it: intramural cancel {job.id}")
+        return ExitCode.INTERRUPTED
 
 
 def read_spec(file: Path, overrides: tuple[str, ...]) -> JobSpec:
@@ -67,15 +69,12 @@ def read_spec(file: Path, overrides: tuple[str, ...]) -> JobSpec:
 
 def wait_for(client: Client, job: Job, *, as_json: bool) -> int:
     """Follow *job* to its end and tell the result; return the exit code."""
-    try:
-        if as_json:
-            follow(client, job.id, show=_print_event, idle=lambda words: None)
-        else:
-            with following() as follower:
-                follow(client, job.id, show=lambda each: follower.show(each.event), idle=follower.idle)
-    except KeyboardInterrupt:
-        note(f"\nThe job goes on. Follow it: intramural watch {job.id}   End it: intramural cancel {job.id}")
-        return ExitCode.INTERRUPTED
+    if as_json:
+        follow(client, job.id, show=_print_event, idle=lambda words: None)
+    else:
+        note(f"Job {job.id} ({job.spec.name}): {job.spec.base} on {job.dataset_label}.")
+        with following() as follower:
+            follow(client, job.id, show=lambda each: follower.show(each.event), idle=follower.idle)
     report = client.show_job(job.id)
     if as_json:
         write_json(report.document())

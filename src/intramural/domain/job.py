@@ -171,7 +171,11 @@ class Job(Value):
     def cancelled(self, *, now: datetime) -> Self:
         """Ask for the end; a job that is not running ends at once."""
         if self.state.is_final:
-            raise Conflict(f"Job {self.spec.name} is {self.state} already.", state=self.state.value)
+            raise Conflict(
+                f"Job {self.spec.name} is {self.state} already.",
+                hint="`intramural show` tells how it ended.",
+                state=self.state.value,
+            )
         if self.state is JobState.RUNNING:
             return self._with(wish=Wish.CANCEL)
         return self._with(state=JobState.CANCELLED, wish=Wish.CANCEL, ended_at=now, failure=_on_request())
@@ -180,7 +184,9 @@ class Job(Value):
         """Ask for a checkpoint and a rest; a queued job rests at once."""
         if self.state not in {JobState.QUEUED, JobState.RUNNING}:
             raise Conflict(
-                f"Job {self.spec.name} is {self.state}; only a queued or running job can be paused.", state=self.state.value
+                f"Job {self.spec.name} is {self.state}; only a queued or running job can be paused.",
+                hint="`intramural ps` shows which are.",
+                state=self.state.value,
             )
         if self.wish is Wish.CANCEL:
             raise Conflict(f"Job {self.spec.name} is being cancelled.", hint="`intramural resume` continues it afterwards.")
@@ -194,6 +200,7 @@ class Job(Value):
         if self.state not in {JobState.PAUSED, JobState.FAILED, JobState.CANCELLED}:
             raise Conflict(
                 f"Job {self.spec.name} is {self.state}; only a paused, failed or cancelled job can be resumed.",
+                hint="`intramural watch` follows one that runs; `intramural run` starts another.",
                 state=self.state.value,
             )
         return self._with(

@@ -8,6 +8,7 @@ consistent state and cannot write.
 from __future__ import annotations
 
 import os
+import shutil
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from intramural.store.repositories import Artifacts, Audit, Datasets, Events, Jo
 from intramural.store.tables import METADATA, SCHEMA, SCHEMA_VERSION
 
 BUSY_MILLISECONDS = 10_000
+FULL_BYTES = 256 << 10
+"""Less free disk than this is none."""
 
 
 class Reading:
@@ -46,8 +49,9 @@ class Transaction(Reading):
 class Store:
     """The platform's database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
+        self._folder = folder
 
     @classmethod
     def in_file(cls, path: Path, *, busy_milliseconds: int = BUSY_MILLISECONDS) -> Store:
@@ -60,7 +64,7 @@ class Store:
                 f"{path} cannot be written: {os.strerror(error.errno or 0)}.",
                 hint="Set INTRAMURAL_HOME to a folder you may write.",
             ) from error
-        store = cls(_sqlite(path, busy_milliseconds))
+        store = cls(_sqlite(path, busy_milliseconds), path.parent)
         weakref.finalize(store, store._engine.dispose)
         store._create()
         return store
@@ -83,7 +87,7 @@ class Store:
 
     @contextmanager
     def _connected(self, begin: str) -> Iterator[Connection]:
-        with _translated(), self._engine.connect() as connection:
+        with _translated(self._folder), self._engine.connect() as connection:
             connection.exec_driver_sql(begin)
             try:
                 yield connection
@@ -127,6 +131,13 @@ def _sqlite(path: Path, busy_milliseconds: int) -> Engine:
     return engine
 
 
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < FULL_BYTES
+    except OSError:
+        return False
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
@@ -136,7 +147,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(folder: Path) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
@@ -144,9 +155,13 @@ def _translated() -> Iterator[None]:
             "Something with that name or number exists already.", hint="Look it up, or choose another name."
         ) from error
     except DatabaseError as error:
+        if _is_full(folder):  # SQLite needs a few pages beside its file even to read, and calls their lack an I/O error
+            raise Unavailable(
+                f"The database cannot be used: the disk of {folder} is full.", hint="Free disk space under INTRAMURAL_HOME."
+            ) from error
         raise Unavailable(
             f"The database cannot be used ({type(error.orig).__name__}: {error.orig}).",
-            hint="Check INTRAMURAL_HOME: is its disk full, read-only, or the file damaged?",
+            hint="Free or repair the disk of INTRAMURAL_HOME; restore a damaged intramural.db from a backup.",
         ) from error
     except SQLAlchemyError as error:
         raise Unavailable(f"The database cannot be used ({type(error).__name__}).", hint="Check INTRAMURAL_HOME.") from error

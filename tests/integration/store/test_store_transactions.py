@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -126,6 +126,18 @@ def test_a_full_disk_is_said_so_and_loses_nothing(tmp_path):
             assert tx.events.last_seq("run-1") == 0
             assert tx.models.all(PROJECT) == [a_model()]
         store.close()
+
+
+def test_a_disk_without_any_room_left_is_said_so_even_to_a_reader(tmp_path):
+    """SQLite needs a few pages beside its file to read it, and calls their lack an I/O error."""
+    with a_disk(tmp_path / "disk", "size=1m") as folder:
+        Store.in_file(folder / "intramural.db").close()
+        with open(folder / "filler", "wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"f" * 4096)
+
+        with pytest.raises(Unavailable, match=r"disk of .* is full"):
+            Store.in_file(folder / "intramural.db")
 
 
 def test_a_store_that_was_moved_away_is_unavailable_until_it_is_back(store, tmp_path):
