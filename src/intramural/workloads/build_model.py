@@ -213,6 +213,7 @@ def _tiny_random(request: dict[str, Any], target: Path, say: Say) -> tuple[str, 
 def _describe(folder: Path) -> dict[str, Any]:
     """Load *folder* as a run would, generate a few tokens, and return what it is. Raises `InvalidInput` for no causal model."""
     import torch  # noqa: PLC0415
+    from safetensors import SafetensorError  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
 
     from intramural.domain.spec import Precision  # noqa: PLC0415
@@ -229,7 +230,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         with torch.inference_mode():
             made = model.generate(input_ids=ids, max_new_tokens=8, do_sample=False, pad_token_id=encoder.pad_id)
             logits = model(input_ids=made).logits
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise InvalidInput(
             f"The folder does not load as a causal language model ({type(error).__name__}).",
             hint="It needs config.json, tokenizer.json and *.safetensors of a model Transformers knows.",

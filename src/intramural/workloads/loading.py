@@ -34,7 +34,6 @@ def load_base(folder: Path, precision: Precision, device: torch.device) -> Any:
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
-        attn_implementation="sdpa",
     )
     model.requires_grad_(False)
     return model.to(device).eval()

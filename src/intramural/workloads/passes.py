@@ -106,7 +106,7 @@ def lay_out(
     Source: R. L. Graham, Bounds on Multiprocessing Timing Anomalies, 1969.
     """
     ordered = sorted(chosen, key=lambda each: (-len(examples[each].ids), each))
-    total = sum(len(examples[each].ids) for each in ordered)
+    total = sum(min(len(examples[each].ids), pass_tokens) for each in ordered)
     bins = max(math.ceil(total / pass_tokens), min(lanes, len(ordered)))
     bins = min(len(ordered), math.ceil(bins / lanes) * lanes)
     while True:

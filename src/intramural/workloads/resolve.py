@@ -19,7 +19,6 @@ from intramural.workloads.passes import total_steps
 CPU_PASS_TOKENS = 1024
 """Beyond it a pass leaves the processor's cache and gets slower, measured on two cores."""
 GPU_PASS_TOKENS = 16384
-SMALLEST_PASS = 256
 RATES = ((0.5e9, 1e-3), (3e9, 5e-4), (20e9, 2e-4), (float("inf"), 1e-4))
 """Learning rate of adapters by the base model's parameters: smaller models bear, and need, larger steps."""
 BATCHES = ((2_000, 4), (8_000, 8), (40_000, 16))
@@ -146,4 +145,4 @@ def _pass_tokens(spec: JobSpec, shape: Shape, chosen: Precision, where: torch.de
             f"of memory in {lanes} lanes; {free / 1e9:.1f} GB are free.",
             hint="Lower train.sequence_length or resources.threads, or free memory.",
         )
-    return max(SMALLEST_PASS, min(best, room))
+    return min(best, room)

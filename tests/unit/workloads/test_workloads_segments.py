@@ -29,7 +29,9 @@ def plain_kernel(q, k, v, query_ends, key_ends, longest_queries, longest_keys, c
 @pytest.mark.parametrize("shared", [0, 5])
 def test_segments_attend_as_padded_rows_do(shared):
     prefix = list(range(shared))
-    examples = [TokenExample([*prefix, *range(20 + n, 23 + 3 * n)], [False] * (shared + 2) + [True] * (1 + 2 * n)) for n in range(4)]
+    examples = [
+        TokenExample([*prefix, *range(20 + n, 23 + 3 * n)], [False] * (shared + 2) + [True] * (1 + 2 * n)) for n in range(4)
+    ]
     (part,) = lay_out(examples, range(4), pass_tokens=200)
     laid = layout(examples, part)
     flat = FlatPass.of(laid, CPU)
