@@ -1,73 +1,11 @@
 """The command line over a real platform in an empty home: what it prints, what it returns, what it leaves."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
+from cli_world import chat, write_rows
 
 from intramural.cli.main import run
-
-QUEUES = ["cards", "cash", "loans"]
-TUNE = """
-name: router
-base: tiny
-data: tickets
-train:
-  steps: 4
-  effective_batch: 4
-evaluate:
-  max_new_tokens: 4
-class: dev
-"""
-
-
-def chat(number):
-    queue = QUEUES[number % 3]
-    answer = json.dumps({"queue": queue})
-    return {
-        "messages": [{"role": "user", "content": f"SECRET-{number} about {queue}"}, {"role": "assistant", "content": answer}]
-    }
-
-
-def write_rows(path, rows):
-    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
-    return path
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A home with a tiny base model, a data set, and one finished job."""
-    folder = tmp_path_factory.mktemp("platform")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("INTRAMURAL_HOME", str(folder / "home"))
-    patch.setenv("INTRAMURAL_WARM_IDLE_MINUTES", "0.5")
-    write_rows(folder / "tickets.jsonl", [chat(n) for n in range(60)])
-    (folder / "tune.yaml").write_text(TUNE)
-    assert run(["model", "add", "tiny", "--starter", "tiny-random"]) == 0
-    assert run(["data", "add", str(folder / "tickets.jsonl"), "--name", "tickets", "--base", "tiny"]) == 0
-    assert run(["run", str(folder / "tune.yaml"), "--wait"]) == 0
-    yield folder
-    patch.undo()
-
-
-@pytest.fixture
-def document(home, capsys):
-    """Run a command with --json and return its one document."""
-
-    def call(*arguments, code=0):
-        capsys.readouterr()
-        assert run([*arguments, "--json"]) == code
-        captured = capsys.readouterr()
-        assert captured.err == ""
-        lines = captured.out.splitlines()
-        assert len(lines) == 1
-        return json.loads(lines[0])
-
-    return call
 
 
 def test_lists_are_documents_for_programs_and_tables_for_people(home, document, capsys):
@@ -79,7 +17,7 @@ def test_lists_are_documents_for_programs_and_tables_for_people(home, document, 
     assert capsys.readouterr().out.splitlines()[0].split() == ["JOB", "NAME", "STATE", "BASE", "DATA", "ATTEMPTS", "SUBMITTED"]
 
 
-def test_the_report_is_one_document_with_what_others_rely_on(document):
+def test_the_report_is_one_document_with_what_others_rely_on(home, document):
     report = document("show", "router")
 
     assert report["state"] == "succeeded"
@@ -94,7 +32,9 @@ def test_the_run_page_goes_to_a_file_or_to_standard_output(home, capsys):
 
     assert run(["show", "router", "--html", "-o", str(page)]) == 0
     assert run(["show", "router", "--md"]) == 0
+    assert run(["show", "router", "--json", "-o", str(home / "run.json")]) == 0
 
+    assert json.loads((home / "run.json").read_text())["name"] == "router"
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert capsys.readouterr().out.startswith("# router: ")
 
@@ -206,6 +146,17 @@ def test_content_is_shown_by_sample_alone_and_that_is_recorded(home, document, c
     assert document("audit", "tail", "-n", "5")[-1]["action"] == "dataset:sample"
 
 
+def test_rows_that_are_there_already_are_said_to_be(home, capsys):
+    again = ["data", "add", str(home / "tickets.jsonl"), "--name"]
+    capsys.readouterr()
+
+    assert run([*again, "tickets"]) == 0
+    assert "already as tickets@1; no version was added" in capsys.readouterr().err
+
+    assert run([*again, "others"]) == 0
+    assert "already" not in capsys.readouterr().err
+
+
 def test_an_adapter_is_listed_exported_and_verified(home, document):
     adapter = next(each for each in document("artifact", "list", "router") if each["kind"] == "adapter")
 
@@ -238,40 +189,3 @@ def test_two_versions_are_compared_by_count(home, document, tmp_path):
 
 def test_the_schema_names_every_key_of_the_file(home, document):
     assert {"name", "base", "data", "train", "class"} <= set(document("schema", "tune")["properties"])
-
-
-def test_interrupting_leaves_the_job_running_and_says_how_to_go_on(home, document):
-    command = [
-        sys.executable,
-        "-m",
-        "intramural.cli.main",
-        "run",
-        str(home / "tune.yaml"),
-        "--set",
-        "train.steps=100000",
-        "--wait",
-    ]
-    waiting = subprocess.Popen(
-        [*command, "--set", "name=kept"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
-    )
-    lines = []
-    for line in waiting.stderr:
-        lines.append(line)
-        if line.startswith("Training"):
-            break
-    waiting.send_signal(signal.SIGINT)
-    _, rest = waiting.communicate(timeout=30)
-
-    assert waiting.returncode == 130
-    assert "intramural watch" in rest
-    assert document("show", "kept")["state"] == "running"
-    assert "kept" in document("model", "remove", "tiny", code=2)["error"]["message"]
-    document("pause", "kept")
-    deadline = time.monotonic() + 60
-    while document("show", "kept")["state"] == "running" and time.monotonic() < deadline:
-        time.sleep(0.2)
-    paused = document("show", "kept")
-    assert paused["state"] == "paused"
-    assert document("resume", "kept")["checkpoint_step"] == paused["step"]
-    document("cancel", "kept")
-    assert run(["watch", "kept"]) == 1
