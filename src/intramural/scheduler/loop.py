@@ -3,6 +3,7 @@ The scheduler's loop: which job next, and what became of the ones that run.
 
 One `tick` does, in this order:
 
+    succeed   the first time only: end what a dead predecessor held and left half done
     adopt     take over runs whose scheduler died, and keep the leases of our own
     attend    for each run: read its events, carry out what a person wishes, notice its end
     claim     take the next queued jobs, prepare their directories, hand them to the executor

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from intramural.domain.access import Action
 from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenStatistics
 from intramural.domain.model import BaseModelVersion
-from intramural.domain.value import check_name, digest_of
+from intramural.domain.value import Digest, check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context, OnProgress
@@ -32,11 +32,24 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
         base = find_model(ctx, tx, options.base) if options.base is not None else None
     with scratch(ctx.home) as work:
         taken = _ingest(path, work, options, on_progress)
-        train, holdout = (ctx.vault.put_file(work / file) for file in ("train.jsonl", "holdout.jsonl"))
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
             tokens = (_statistics(ctx, work, base),)
+        with ctx.vault.adding():
+            train, holdout = (ctx.vault.put_file(work / file) for file in ("train.jsonl", "holdout.jsonl"))
+            return _store(ctx, name, options, taken, (train, holdout), tokens)
+
+
+def _store(
+    ctx: Context,
+    name: str,
+    options: DatasetOptions,
+    taken: Ingested,
+    sides: tuple[Digest, Digest],
+    tokens: tuple[TokenStatistics, ...],
+) -> DatasetVersion:
+    train, holdout = sides
     what = {"kind": taken.kind, "train": train, "holdout": holdout, "split": taken.split.document()}
     digest = digest_of({**what, "class": options.classification})
     with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:

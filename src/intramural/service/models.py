@@ -15,7 +15,7 @@ from intramural.domain.views import ModelSource
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, UnsafeModel
 from intramural.service.context import Context, OnProgress
 from intramural.service.scratch import scratch
-from intramural.store import Reading
+from intramural.store import Reading, Transaction
 from intramural.vault import disk_errors
 
 CODE = (".py", ".pyc", ".so")
@@ -37,10 +37,11 @@ def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgr
         except Refused as refusal:
             raise ctx.refuse(Action.MODEL_ADD, refusal, target=name) from None
         on_progress(1, 1, "storing by digest")
-        digest, tree = ctx.vault.put_tree(folder)
-    model = BaseModelVersion(name=name, digest=digest, size_bytes=tree.size_bytes, added_at=ctx.now(), **facts)
-    with ctx.act(Action.MODEL_ADD, target=f"{name} {digest}") as tx:
-        tx.models.add(ctx.project, model)
+        with ctx.vault.adding():
+            digest, tree = ctx.vault.put_tree(folder)
+            model = BaseModelVersion(name=name, digest=digest, size_bytes=tree.size_bytes, added_at=ctx.now(), **facts)
+            with ctx.act(Action.MODEL_ADD, target=f"{name} {digest}") as tx:
+                tx.models.add(ctx.project, model)
     return model
 
 
@@ -125,14 +126,22 @@ def find_model(ctx: Context, tx: Reading, name: str) -> BaseModelVersion:
 
 
 def remove_model(ctx: Context, name: str) -> None:
-    """Forget a base model; its bytes stay while artifacts name them. Raises `Conflict` while a job needs it."""
-    with ctx.act(Action.MODEL_REMOVE, target=name) as tx:
-        model = find_model(ctx, tx, name)
-        unfinished = tx.jobs.in_states(each for each in JobState if not each.is_final)
-        busy = [each for each in unfinished if each.project == ctx.project and each.base_digest == model.digest]
-        if busy:
-            raise Conflict(f"Job {busy[0].spec.name} needs {name}.", hint=f"Wait for it, or `intramural cancel {busy[0].id}`.")
-        tx.models.remove(ctx.project, name)
+    """Forget a base model and free its disk space. Raises `Conflict` while a job needs it."""
+    with ctx.vault.removing():
+        with ctx.act(Action.MODEL_REMOVE, target=name) as tx:
+            model = _forget(ctx, tx, name)
+            trees, files = tx.models.digests() | tx.artifacts.digests(), tx.datasets.digests()
+        ctx.vault.remove_tree(model.digest, trees=trees, files=files)
+
+
+def _forget(ctx: Context, tx: Transaction, name: str) -> BaseModelVersion:
+    model = find_model(ctx, tx, name)
+    unfinished = tx.jobs.in_states(each for each in JobState if not each.is_final)
+    busy = [each for each in unfinished if each.project == ctx.project and each.base_digest == model.digest]
+    if busy:
+        raise Conflict(f"Job {busy[0].spec.name} needs {name}.", hint=f"Wait for it, or `intramural cancel {busy[0].id}`.")
+    tx.models.remove(ctx.project, name)
+    return model
 
 
 def nearest(name: str, known: list[str], otherwise: str) -> str:

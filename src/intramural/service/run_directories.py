@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from intramural.domain.dataset import DatasetVersion
@@ -116,8 +117,10 @@ def _is_done(tx: Reading, run_id: RunId) -> bool | None:
 
 
 def _clear(folder: Path, checkpoints_too: bool) -> None:
+    """Remove what is there; what cannot be removed now is tried again by the next sweep."""
     for part in (INPUTS, CHECKPOINTS) if checkpoints_too else (f"{INPUTS}/{MODEL}",):
         shutil.rmtree(folder / part, ignore_errors=True)
     shutil.rmtree(folder / OUTPUTS, ignore_errors=True)
     for name in ROWS:
-        (folder / INPUTS / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / INPUTS / name).unlink()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from intramural.domain.access import Action
 from intramural.domain.artifact import Artifact, ArtifactKind, Lineage
 from intramural.domain.cause import Failure
 from intramural.domain.job import Job, JobState, Lease, Outcome, Run, Wish
 from intramural.domain.spec import JobClass
-from intramural.domain.value import ArtifactId, RunId, digest_of
+from intramural.domain.value import ArtifactId, Digest, RunId, digest_of
 from intramural.domain.views import Claim
 from intramural.domain.workload import (
     EVENTS_FILE,
@@ -157,46 +158,55 @@ def end_run(
 
 def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path) -> list[Artifact]:
     """Store what a run left, with its lineage; what was collected before is not collected again."""
+    with ctx.vault.adding():
+        found = _put_outputs(ctx, run_folder)
+        with ctx.store.writing() as tx:
+            run = tx.runs.get(run_id)
+            run.lease.check(fence)
+            job = tx.jobs.get(run.job_id)
+            there = {each.kind for each in tx.artifacts.all(job.project, job.id) if each.run_id == run_id}
+            lineage = _lineage(job, tx.events.newest(run_id, ["resolved"]))
+            made = [_artifact(ctx, job, run_id, kind, *stored, lineage) for kind, stored in found.items() if kind not in there]
+            for each in made:
+                tx.artifacts.add(job.project, each)
+            return made
+
+
+def _put_outputs(ctx: Context, run_folder: Path) -> dict[ArtifactKind, tuple[Digest, Tree]]:
     outputs = run_folder / OUTPUTS
-    found: list[tuple[ArtifactKind, tuple[str, Tree]]] = []
-    for kind, folder in ((ArtifactKind.ADAPTER, "adapter"), (ArtifactKind.MERGED_MODEL, "merged")):
-        if (outputs / folder).is_dir():
-            found.append((kind, ctx.vault.put_tree(outputs / folder)))
-    for kind, path in (
-        (ArtifactKind.EVALUATION, outputs / "evaluation.json"),
-        (ArtifactKind.LOGS, run_folder / LOG_FILE),
-        (ArtifactKind.METRICS, run_folder / EVENTS_FILE),
-    ):
-        if path.is_file():
-            found.append((kind, ctx.vault.put_files({path.name: path})))
-    with ctx.store.writing() as tx:
-        run = tx.runs.get(run_id)
-        run.lease.check(fence)
-        job = tx.jobs.get(run.job_id)
-        resolved = tx.events.newest(run_id, ["resolved"])
-        lineage = Lineage(
-            base_digest=job.base_digest,
-            dataset_digest=job.dataset_digest,
-            spec_digest=job.spec_digest,
-            environment_digest=digest_of(resolved["environment"] if resolved else {}),
-        )
-        there = {each.kind for each in tx.artifacts.all(job.project, job.id) if each.run_id == run_id}
-        made = []
-        for kind, (digest, tree) in found:
-            if kind in there:
-                continue
-            artifact = Artifact(
-                id=ArtifactId(ctx.new_id("art")),
-                kind=kind,
-                job_id=job.id,
-                run_id=run_id,
-                job_name=job.spec.name,
-                digest=digest,
-                size_bytes=tree.size_bytes,
-                files=len(tree.files),
-                lineage=lineage,
-                created_at=ctx.now(),
-            )
-            tx.artifacts.add(job.project, artifact)
-            made.append(artifact)
-        return made
+    folders = {ArtifactKind.ADAPTER: outputs / "adapter", ArtifactKind.MERGED_MODEL: outputs / "merged"}
+    files = {
+        ArtifactKind.EVALUATION: outputs / "evaluation.json",
+        ArtifactKind.LOGS: run_folder / LOG_FILE,
+        ArtifactKind.METRICS: run_folder / EVENTS_FILE,
+    }
+    return {
+        **{kind: ctx.vault.put_tree(folder) for kind, folder in folders.items() if folder.is_dir()},
+        **{kind: ctx.vault.put_files({path.name: path}) for kind, path in files.items() if path.is_file()},
+    }
+
+
+def _lineage(job: Job, resolved: dict[str, Any] | None) -> Lineage:
+    return Lineage(
+        base_digest=job.base_digest,
+        dataset_digest=job.dataset_digest,
+        spec_digest=job.spec_digest,
+        environment_digest=digest_of(resolved["environment"] if resolved else {}),
+    )
+
+
+def _artifact(
+    ctx: Context, job: Job, run_id: RunId, kind: ArtifactKind, digest: Digest, tree: Tree, lineage: Lineage
+) -> Artifact:
+    return Artifact(
+        id=ArtifactId(ctx.new_id("art")),
+        kind=kind,
+        job_id=job.id,
+        run_id=run_id,
+        job_name=job.spec.name,
+        digest=digest,
+        size_bytes=tree.size_bytes,
+        files=len(tree.files),
+        lineage=lineage,
+        created_at=ctx.now(),
+    )

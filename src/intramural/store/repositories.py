@@ -13,7 +13,7 @@ from intramural.domain.artifact import Artifact
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.model import BaseModelVersion
-from intramural.domain.value import JobId, ProjectId, RunId
+from intramural.domain.value import Digest, JobId, ProjectId, RunId
 from intramural.errors import NotFound
 from intramural.store.tables import ARTIFACTS, AUDIT, DATASETS, EVENTS, JOBS, MODELS, RUNS
 
@@ -44,6 +44,10 @@ class Models(Repository):
         """Return every model, oldest first."""
         rows = self._run(select(MODELS.c.document).where(MODELS.c.project == project).order_by(MODELS.c.added_at)).scalars()
         return [BaseModelVersion.model_validate(each) for each in rows]
+
+    def digests(self) -> set[Digest]:
+        """Return the folder of every model of every project."""
+        return {document["digest"] for document in self._run(select(MODELS.c.document)).scalars()}
 
     def remove(self, project: ProjectId, name: str) -> None:
         """Remove the model of that name."""
@@ -77,6 +81,11 @@ class Datasets(Repository):
             query = query.where(DATASETS.c.version == version)
         found = self._run(query.order_by(DATASETS.c.version.desc()).limit(1)).scalar()
         return DatasetVersion.model_validate(found) if found else None
+
+    def digests(self) -> set[Digest]:
+        """Return the files of every version of every project."""
+        documents = self._run(select(DATASETS.c.document)).scalars()
+        return {document[side] for document in documents for side in ("train_digest", "holdout_digest")}
 
     def with_digest(self, project: ProjectId, name: str, digest: str) -> DatasetVersion | None:
         """Return the version of *name* with that digest."""
@@ -234,6 +243,10 @@ class Artifacts(Repository):
             query = query.where(ARTIFACTS.c.job_id == job_id)
         rows = self._run(query.order_by(ARTIFACTS.c.created_at, ARTIFACTS.c.kind)).scalars()
         return [Artifact.model_validate(each) for each in rows]
+
+    def digests(self) -> set[Digest]:
+        """Return the folder of every artifact of every project."""
+        return set(self._run(select(ARTIFACTS.c.digest).distinct()).scalars())
 
 
 class Audit(Repository):

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -44,6 +44,9 @@ class BlobStore(Protocol):
 
     def local_path(self, digest: Digest) -> Path | None:
         """Return a file that may be hard-linked, where the back-end has one."""
+
+    def held(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Share the blobs with others for the length of a block, or have them *alone*."""
 
 
 class DirectoryBlobs:
@@ -87,6 +90,18 @@ class DirectoryBlobs:
     def local_path(self, digest: Digest) -> Path | None:
         """Return the blob's file."""
         return self._path(digest)
+
+    @contextmanager
+    def held(self, *, alone: bool) -> Iterator[None]:
+        """Lock the folder, shared or *alone*, against the other processes of this machine."""
+        with disk_errors("The vault"):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(folder)
 
     @contextmanager
     def _partial(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -160,6 +175,10 @@ class MemoryBlobs:
     def local_path(self, digest: Digest) -> Path | None:
         """Return None: there is no file."""
         return None
+
+    def held(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Do nothing: no other process has these blobs."""
+        return nullcontext()
 
 
 def missing(digest: Digest) -> IntegrityFailure:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,26 @@ class Vault:
     def in_folder(cls, root: Path) -> Vault:
         """Return a vault whose blobs are files under *root*."""
         return cls(DirectoryBlobs(root))
+
+    def adding(self) -> AbstractContextManager[None]:
+        """Keep what is put in the block from being removed before the store names it."""
+        return self._blobs.held(alone=False)
+
+    def removing(self) -> AbstractContextManager[None]:
+        """Keep others from putting anything in the block, so that what nobody names now stays so."""
+        return self._blobs.held(alone=True)
+
+    def remove_tree(self, digest: Digest, *, trees: Iterable[Digest], files: Iterable[Digest]) -> None:
+        """Remove a stored folder, but nothing that belongs to the folders *trees* or is one of *files*."""
+        try:
+            unnamed = self._digests(digest).difference(files, *(self._digests(each) for each in trees))
+        except IntegrityFailure:
+            return  # a damaged folder does not tell what it shares with others
+        for each in unnamed:
+            self._blobs.remove(each)
+
+    def _digests(self, digest: Digest) -> set[Digest]:
+        return {digest, *(each.digest for each in self.tree(digest).files.values())}
 
     def put_stream(self, chunks: Iterable[bytes]) -> tuple[Digest, int]:
         """Store a stream; return its digest and size in bytes."""

@@ -6,7 +6,7 @@ import pytest
 from service_world import FolderBuilder
 
 from intramural.domain.views import ModelSource
-from intramural.errors import Conflict, InvalidInput, NotFound, UnsafeModel
+from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, UnsafeModel
 from intramural.service.jobs import cancel_job
 from intramural.service.models import add_model, list_models, remove_model, show_model
 
@@ -146,3 +146,38 @@ def test_a_model_that_a_job_needs_stays(owner, a_stored_job):
     assert list_models(owner) == []
     with pytest.raises(NotFound):
         remove_model(owner, "tiny")
+
+
+def test_a_removed_model_gives_its_disk_space_back_but_not_what_others_share(owner, folder, decisions):
+    first = add(owner, folder)
+    (folder / "model.safetensors").write_bytes(b"other weights")
+    second = add(owner, folder, "other")
+    (alone,) = [each.digest for name, each in owner.vault.tree(first.digest).files.items() if name == "model.safetensors"]
+
+    remove_model(owner, "tiny")
+
+    with pytest.raises(IntegrityFailure):
+        owner.vault.open(alone)
+    assert owner.vault.verify_tree(second.digest).files.keys() == GOOD.keys()
+    assert decisions()[-1] == ("model:remove", "allowed", None)
+
+
+def test_a_model_that_another_name_holds_keeps_its_bytes(owner, folder):
+    add(owner, folder)
+    add(owner, folder, "same")
+
+    remove_model(owner, "tiny")
+
+    assert owner.vault.verify_tree(show_model(owner, "same").digest).files.keys() == GOOD.keys()
+
+
+def test_a_damaged_model_can_be_removed_and_added_again(owner, folder):
+    model = add(owner, folder)
+    for digest in (model.digest, owner.vault.tree(model.digest).files["config.json"].digest):
+        blob = owner.home / "vault" / digest[7:9] / digest[9:]
+        blob.chmod(0o600)
+        blob.write_bytes(b"flipped")
+
+    remove_model(owner, "tiny")
+
+    assert owner.vault.verify_tree(add(owner, folder).digest).files.keys() == GOOD.keys()

@@ -1,6 +1,7 @@
 """Folders by digest: the same bytes come out, each one checked, and nothing leaves or enters sideways."""
 
 import os
+import threading
 
 import pytest
 
@@ -180,3 +181,53 @@ def test_export_to_a_place_that_cannot_be_written_is_unavailable(vault, folder, 
 
     with pytest.raises(Unavailable):
         vault.export_tree(digest, tmp_path / "file" / "out")
+
+
+def blobs(tmp_path):
+    return {f"sha256:{path.parent.name}{path.name}" for path in (tmp_path / "vault").rglob("*") if path.is_file()}
+
+
+def test_a_removed_folder_frees_what_no_other_has(vault, folder, tmp_path):
+    (folder / "shared").write_bytes(b"in both")
+    (folder / "empty").write_bytes(b"")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "shared").write_bytes(b"in both")
+    rows = vault.put_bytes(b"")
+    kept, kept_tree = vault.put_tree(other)
+    digest, _ = vault.put_tree(folder)
+
+    vault.remove_tree(digest, trees=[kept], files=[rows])
+
+    assert blobs(tmp_path) == {kept, rows, kept_tree.files["shared"].digest}
+    assert vault.put_tree(folder)[0] == digest
+    assert contents(folder).keys() == vault.verify_tree(digest).files.keys()
+
+
+@pytest.mark.parametrize("damaged", ["the folder", "another"])
+def test_nothing_is_removed_where_a_damaged_manifest_hides_what_is_shared(vault, folder, tmp_path, damaged):
+    digest, _ = vault.put_tree(folder)
+    other = vault.put_bytes(b'{"files": {}}')
+    before = blobs(tmp_path)
+    damage(vault, tmp_path, digest if damaged == "the folder" else other)
+
+    vault.remove_tree(digest, trees=[other], files=[])
+
+    assert blobs(tmp_path) == before
+
+
+def test_nothing_is_removed_while_somebody_adds(vault):
+    told = []
+
+    def remove():
+        with vault.removing():
+            told.append("removed")
+
+    remover = threading.Thread(target=remove)
+    with vault.adding(), vault.adding():
+        remover.start()
+        remover.join(0.1)
+        told.append("added")
+    remover.join()
+
+    assert told == ["added", "removed"]
