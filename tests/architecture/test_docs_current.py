@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import click
@@ -84,6 +85,20 @@ def test_every_file_a_page_names_is_there(page):
     named = [each for each in quoted_in(page) if re.fullmatch(r"(src|tests|docs|bench|demo)/[\w./-]+", each)]
 
     assert [each for each in named if not (HOUSE / each).exists()] == []
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_what_a_page_places_in_a_file_is_there(page):
+    """`name` in `src/…`, or `name` (`src/…`): the file has that name in it."""
+    placed = re.findall(r"`(?:[A-Za-z]\w*\.)?(\w+)(?:\(.*?\))?`\s+(?:in|of|\()\s*`(src/[\w./]+\.py)`", prose_of(page))
+
+    assert [name for name, path in placed if not re.search(rf"\b{name}\b", text_of(path))] == []
+
+
+def test_the_verb_that_is_followed_through_the_house_is_printed_as_it_is():
+    (block,) = re.findall(r"^ {7}def .*?(?=^ {0,3}\S)", text_of("docs/develop/adding-a-verb.md"), re.DOTALL | re.MULTILINE)
+
+    assert textwrap.dedent(block).strip() in text_of("src/intramural/service/jobs.py")
 
 
 def commands_in(page):
@@ -183,5 +198,5 @@ def test_the_page_of_tune_yaml_has_the_numbers_of_its_rules():
     assert [(float(below or "inf") * 1e9, float(rate)) for below, rate in rates] == list(resolve.RATES)
     assert [(int(below.replace(",", "")), int(size)) for below, size in batches if below] == list(resolve.BATCHES)
     assert int(batches[-1][1]) == resolve.LARGEST_BATCH
-    for number in (resolve.CPU_PASS_TOKENS, resolve.GPU_PASS_TOKENS, resolve.SMALLEST_PASS, measure.LONGEST_ANSWER):
+    for number in (resolve.CPU_PASS_TOKENS, resolve.GPU_PASS_TOKENS, measure.LONGEST_ANSWER):
         assert f"{number:,}" in page
