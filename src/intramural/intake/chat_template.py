@@ -129,7 +129,7 @@ def _read_text(path: Path) -> str:
 class _Generation(Extension):
     """Tolerates `{% generation %}`: it marks the assistant's text and writes nothing."""
 
-    tags = {"generation"}  # noqa: RUF012  Jinja reads a set here
+    tags = {"generation"}
 
     def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
         line = next(parser.stream).lineno

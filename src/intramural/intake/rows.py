@@ -125,7 +125,7 @@ def json_rows(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[Row]:
         yield number, value if type(value) is dict else Fault(line=number, reason="not a JSON object")
 
 
-class _Constant(Exception):  # noqa: N818  a signal inside this module; never leaves it
+class _Constant(Exception):
     """The parser met NaN or Infinity."""
 
 
