@@ -48,7 +48,7 @@ REMEDY: dict[Cause, str] = {
     Cause.CANCELLED: "It was cancelled on request; `intramural resume` continues it.",
     Cause.KILLED: "Something killed the process (kill -9, or the kernel for want of memory); `intramural resume` continues it.",
     Cause.DRIFT: "Restore the environment the checkpoint was written in, or `intramural resume --accept-drift`.",
-    Cause.INTEGRITY: "Stored bytes changed; run `intramural artifact verify` and add the damaged model or data again.",
+    Cause.INTEGRITY: "Stored bytes changed: remove and add the model, or add the data's file again; then `intramural resume`.",
     Cause.UNKNOWN: "Read `intramural logs`; if nothing explains it, `intramural why --json` is what to report.",
 }
 

@@ -20,8 +20,6 @@ from intramural.domain.workload import EXIT_CODES, OutcomeEvent
 from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError
 from intramural.scheduler.executor import Status
 
-LOG_TAIL_BYTES = 16_384
-
 _PATTERNS: tuple[tuple[str, Cause, str], ...] = (
     (r"No space left on device|Disk quota exceeded", Cause.DISK_FULL, "no space left on device"),
     (r"CUDA out of memory|torch\.(cuda\.)?OutOfMemoryError|HIP out of memory", Cause.GPU_MEMORY, "the GPU had no memory left"),

@@ -18,6 +18,7 @@ MOST_BYTES = 1 << 20
 """Read in one go; a tick stays short after a long absence."""
 LONGEST_LINE = 8 << 20
 """A line beyond this is no event; it is passed over, so that memory stays bounded."""
+LOG_TAIL_BYTES = 16_384
 
 
 class EventTail:
@@ -73,3 +74,13 @@ class EventTail:
             return NoticeEvent(at=self._at, message=message)
         self._at = event.at
         return event
+
+
+def log_tail(path: Path) -> str:
+    """Return the end of a log, or nothing where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+            return file.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -20,16 +20,16 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from intramural.domain.cause import Failure
 from intramural.domain.job import Outcome, Wish
 from intramural.domain.value import RunId
 from intramural.domain.views import Claim
-from intramural.domain.workload import EVENTS_FILE, OUTPUTS, CheckpointEvent, Event, OutcomeEvent, ResumeEvent
+from intramural.domain.workload import OUTPUTS
 from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError, NotFound, StaleFence, Unavailable
 from intramural.scheduler import ending
-from intramural.scheduler.events import EventTail
+from intramural.scheduler.attempt import Attempt
+from intramural.scheduler.events import log_tail
 from intramural.scheduler.executor import Executor, Phase, Status
 from intramural.service import runs
 from intramural.service.context import Context
@@ -45,38 +45,6 @@ HOPELESS = (IntegrityFailure, DoesNotFit)
 """What the next try would meet again: damaged bytes, a full disk."""
 
 log = logging.getLogger(__name__)
-
-
-class Attempt:
-    """A run this scheduler holds, with what it has read of it."""
-
-    def __init__(self, claim: Claim, folder: Path, recorded: int = 0) -> None:
-        self.id: RunId = claim.run.id
-        self.job = claim.job
-        self.run = claim.run
-        self.folder = folder
-        self.tail = EventTail(folder / EVENTS_FILE)
-        self.recorded = recorded
-        """The newest event that is stored already."""
-        self.told: OutcomeEvent | None = None
-        self.checkpoint_step = claim.run.checkpoint_step
-        self.problems = 0
-        self.troubles = 0
-        self.rests_until = 0.0
-
-    @property
-    def fence(self) -> int:
-        """What proves our right to act on it."""
-        return self.run.lease.fence
-
-    def hear(self, events: list[Event]) -> None:
-        """Keep what the end will need."""
-        for event in events:
-            match event:
-                case CheckpointEvent() | ResumeEvent():
-                    self.checkpoint_step = max(self.checkpoint_step, event.step)
-                case OutcomeEvent():
-                    self.told = event
 
 
 class Loop:
@@ -129,6 +97,7 @@ class Loop:
         runs.sweep_runs(self._ctx)
 
     def _adopt(self) -> None:
+        """Keep our leases, and take over the runs whose lease is over."""
         for attempt in list(self._attempts.values()):
             try:
                 attempt.run = runs.renew_lease(self._ctx, attempt.id, self._holder, self._lease_seconds)
@@ -141,6 +110,7 @@ class Loop:
                 self._attempts[claim.run.id] = Attempt(claim, self._ctx.runs / claim.run.id, known)
 
     def _attend(self) -> None:
+        """Look at every run we hold, unless it rests after an error."""
         held = list(self._attempts.values())
         if not held:
             return
@@ -151,6 +121,7 @@ class Loop:
                 self._serve(attempt, statuses[attempt.id], wishes.get(attempt.id, Wish.RUN))
 
     def _claim(self) -> None:
+        """Begin as many queued jobs as there are places."""
         while (claim := runs.claim_run(self._ctx, self._holder, self._lease_seconds)) is not None:
             log.info("run %s: attempt %d of job %s", claim.run.id, claim.run.attempt, claim.job.id)
             attempt = Attempt(claim, self._ctx.runs / claim.run.id)
@@ -214,7 +185,7 @@ class Loop:
         self._record(attempt)
         while not attempt.tail.at_end:
             self._record(attempt)
-        outcome, failure = ending.classify(status, attempt.told, _tail_of(self._executor.log_path(attempt.id)))
+        outcome, failure = ending.classify(status, attempt.told, log_tail(self._executor.log_path(attempt.id)))
         if wish is Wish.RUN and self._is_over_time(attempt) and (outcome is Outcome.STOPPED or status.signal is not None):
             outcome, failure = Outcome.FAILED, ending.over_time(attempt.job.spec.resources.time_limit_minutes)
         if outcome is not Outcome.SUCCEEDED:
@@ -257,13 +228,3 @@ class Loop:
             self._drop(attempt, gone)
         except IntramuralError as worse:
             self._rest(attempt, worse)
-
-
-def _tail_of(path: Path) -> str:
-    """Return the end of a log, or nothing."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - ending.LOG_TAIL_BYTES))
-            return file.read(ending.LOG_TAIL_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
