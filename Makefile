@@ -37,15 +37,15 @@ test: $(VENV)/.dev ## Everything: the fast gate, integration, acceptance and fau
 	$(BIN)/python -m pytest tests/integration tests/acceptance tests/faults tests/gpu
 
 check: $(VENV)/.dev ## The fast gate: format, lint, types, imports, unit and architecture tests
-	$(BIN)/ruff format --check src tests bench demo
-	$(BIN)/ruff check src tests bench demo
+	$(BIN)/ruff format --check src tests bench demo docs
+	$(BIN)/ruff check src tests bench demo docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
-	$(BIN)/ruff format src tests bench demo
-	$(BIN)/ruff check --fix src tests bench demo
+	$(BIN)/ruff format src tests bench demo docs
+	$(BIN)/ruff check --fix src tests bench demo docs
 
 bench: bench-start bench-intake bench-train ## Every benchmark
 

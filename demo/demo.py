@@ -19,7 +19,7 @@ from typing import Any
 from intramural.intake.made_tickets import write_tickets
 
 HERE = Path(__file__).resolve().parent
-FOLDER = HERE.parent / ".demo"
+FOLDER = Path(".demo")
 BASE = "smollm2-135m-instruct"
 DATA = "demo-tickets"
 JOB = "tickets-router"
@@ -30,10 +30,11 @@ SEED = 7
 def main() -> int:
     """Run the demo; return its exit code."""
     began = time.monotonic()
+    os.chdir(HERE.parent)
     FOLDER.mkdir(exist_ok=True)
-    os.environ["INTRAMURAL_HOME"] = str(FOLDER / "home")
+    os.environ["INTRAMURAL_HOME"] = str((FOLDER / "home").absolute())
     tickets = FOLDER / "tickets.jsonl"
-    print(f"\nMaking {ROWS} support tickets of an invented company: {tickets.relative_to(HERE.parent)}", flush=True)
+    print(f"\nMaking {ROWS} support tickets of an invented company: {tickets}", flush=True)
     write_tickets(tickets, ROWS, SEED)
     if BASE not in {each["name"] for each in answer("model", "list")}:
         step("model", "add", BASE, "--starter", BASE)
@@ -43,11 +44,11 @@ def main() -> int:
         print(f"\nJob {running[0]['id']} of an earlier call is still under way.", flush=True)
         step("watch", running[0]["id"])
     else:
-        step("run", str(HERE / "tune.yaml"), "--wait")
+        step("run", "demo/tune.yaml", "--wait")
     job = answer("ps")[0]
     report = FOLDER / "report.html"
     step("show", job["id"], "--html", "-o", str(report))
-    print(f"\nDone in {time.monotonic() - began:.0f} s. The report: {report}")
+    print(f"\nDone in {time.monotonic() - began:.0f} s. The report: {report.absolute()}")
     print("More: INTRAMURAL_HOME=.demo/home .venv/bin/intramural --help")
     return 0 if job["state"] == "succeeded" else 1
 
