@@ -32,9 +32,6 @@ THREADING = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
-ALLOCATOR: dict[str, str] = {}
-"""Settings of glibc's malloc that training gains from (`GLIBC_TUNABLES`); read once, at the start of the process."""
-
 
 def workload_environment(threads: int | None = None, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """
@@ -46,4 +43,4 @@ def workload_environment(threads: int | None = None, inherited: Mapping[str, str
     source = os.environ if inherited is None else inherited
     kept = {name: text for name, text in source.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)}
     count = {"OMP_NUM_THREADS": str(threads)} if threads is not None else {}
-    return {**kept, **OFFLINE, **THREADING, **ALLOCATOR, **count, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **OFFLINE, **THREADING, **count, "PYTHONUNBUFFERED": "1"}
