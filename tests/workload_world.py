@@ -130,7 +130,7 @@ class Runner:
         self._home = home
         environment = {**workload_environment(inherited={"PATH": os.environ["PATH"]})}
         environment["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        command = [sys.executable, "-m", "intramural.workloads.warm", "--home", str(home), "--idle-seconds", "120"]
+        command = [sys.executable, "-m", "intramural.workloads.warm", "--home", str(home), "--idle-seconds", "3600"]
         process = subprocess.run(
             [*command, "--entry", "workload_entry:main"], env=environment, stdout=subprocess.PIPE, timeout=60, check=True
         )

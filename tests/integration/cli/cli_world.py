@@ -33,8 +33,9 @@ def write_rows(path, rows):
 
 
 def scheduler_of(home):
-    """The process that schedules *home*, or that did last."""
-    return int((home / "scheduler.lock").read_text().split(":")[1])
+    """The process that schedules *home*, or that did last; none while the next one is writing its name."""
+    parts = (home / "scheduler.lock").read_text().split(":")
+    return int(parts[1]) if len(parts) > 1 else None
 
 
 def copy_store(source, target):
