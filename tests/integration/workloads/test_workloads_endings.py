@@ -113,7 +113,7 @@ def test_without_a_holdout_nothing_is_measured(new_run, runner):
 
 
 def test_one_example_is_enough(new_run, runner):
-    run = new_run("run", train_rows=[chat(1)], train={"steps": 3})
+    run = new_run("run", train_rows=[chat(1)], train={"steps": 3}, resources={"threads": 1})
 
     ends(run, runner)
 
