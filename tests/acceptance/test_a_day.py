@@ -124,15 +124,12 @@ def test_data_run_kill_pause_resume_show_export(day):
 
 
 def assert_exact(events):
-    """Steps that two attempts took are the same, bit by bit; some were taken twice."""
+    """Steps that two attempts took are the same, bit by bit, and none is missing; the drill's test proves that some repeat."""
     seen = {}
-    twice = 0
     for each in (each["event"] for each in events if each["event"]["type"] == "step"):
         figures = {name: each[name] for name in ("loss", "grad_norm", "learning_rate", "batch_digest")}
-        twice += each["step"] in seen
         assert seen.setdefault(each["step"], figures) == figures
     assert sorted(seen) == list(range(1, STEPS + 1))
-    assert twice > 0
 
 
 def assert_loads(folder):
