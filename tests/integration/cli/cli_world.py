@@ -1,9 +1,11 @@
 """What the command line's tests share: rows, a job, and who schedules a home."""
 
 import json
+import os
+import signal
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 QUEUES = ["cards", "cash", "loans"]
 TUNE = """
@@ -36,6 +38,13 @@ def scheduler_of(home):
     """The process that schedules *home*, or that did last; none while the next one is writing its name."""
     parts = (home / "scheduler.lock").read_text().split(":")
     return int(parts[1]) if len(parts) > 1 else None
+
+
+def end_scheduler(home):
+    """Kill the process that schedules *home*, if one was ever started; it may be about to say who it is."""
+    if (home / "scheduler.log").exists():
+        with suppress(ProcessLookupError):
+            os.kill(until(lambda: (home / "scheduler.lock").exists() and scheduler_of(home)), signal.SIGKILL)
 
 
 def copy_store(source, target):

@@ -1,11 +1,9 @@
 import json
 import os
 import shutil
-import signal
-from contextlib import suppress
 
 import pytest
-from cli_world import TUNE, chat, copy_store, scheduler_of, write_rows
+from cli_world import TUNE, chat, copy_store, end_scheduler, write_rows
 
 from intramural.cli.main import run
 
@@ -23,8 +21,7 @@ def platform(tmp_path_factory):
         assert run(["data", "add", str(folder / "tickets.jsonl"), "--name", "tickets", "--base", "tiny"]) == 0
         assert run(["run", str(folder / "tune.yaml"), "--wait"]) == 0
     yield folder
-    with suppress(ProcessLookupError):
-        os.kill(scheduler_of(folder / "home"), signal.SIGKILL)
+    end_scheduler(folder / "home")
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +48,7 @@ def quiet_home(platform, tmp_path, monkeypatch):
     monkeypatch.setenv("INTRAMURAL_HOME", str(home))
     monkeypatch.setenv("INTRAMURAL_WARM", "false")
     yield home
-    with suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(scheduler_of(home), signal.SIGKILL)
+    end_scheduler(home)
 
 
 @pytest.fixture
