@@ -161,9 +161,9 @@ def _serve(loop: Loop, bell: int, idle_seconds: float, is_ours: Callable[[], boo
 def _open_loop(home: Path, sole: Sole, entry: str | None) -> Loop:
     """Put the parts of this home's scheduler together."""
     from intramural.scheduler.executors.local import LocalExecutor  # noqa: PLC0415 - the command line imports this module
-    from intramural.scheduler.executors.parent import ENTRY  # noqa: PLC0415
-    from intramural.settings import load_settings  # noqa: PLC0415
-    from intramural.workloads.environment import workload_environment  # noqa: PLC0415
+    from intramural.scheduler.executors.parent import ENTRY  # noqa: PLC0415 - as above
+    from intramural.settings import load_settings  # noqa: PLC0415 - as above
+    from intramural.workloads.environment import workload_environment  # noqa: PLC0415 - as above
 
     settings = load_settings(home)
     executor = LocalExecutor(
@@ -175,8 +175,8 @@ def _open_loop(home: Path, sole: Sole, entry: str | None) -> Loop:
         entry=entry or ENTRY,
     )
     executor.prepare()  # its imports take longest, so they begin first
-    from intramural.app.open import open_context, scheduler_actor  # noqa: PLC0415
-    from intramural.scheduler.loop import Loop  # noqa: PLC0415
+    from intramural.app.open import open_context, scheduler_actor  # noqa: PLC0415 - the command line imports this module
+    from intramural.scheduler.loop import Loop  # noqa: PLC0415 - as above
 
     return Loop(
         open_context(settings, scheduler_actor()),
@@ -189,8 +189,8 @@ def _open_loop(home: Path, sole: Sole, entry: str | None) -> Loop:
 
 def _something_waits(home: Path) -> bool:
     from intramural.app.open import open_context, scheduler_actor  # noqa: PLC0415 - the command line imports this module
-    from intramural.service.runs import queue_length  # noqa: PLC0415
-    from intramural.settings import load_settings  # noqa: PLC0415
+    from intramural.service.runs import queue_length  # noqa: PLC0415 - the command line imports this module
+    from intramural.settings import load_settings  # noqa: PLC0415 - as above
 
     return queue_length(open_context(load_settings(home), scheduler_actor())) > 0
 
