@@ -1,0 +1,226 @@
+"""
+The kinds of answer a profile holds, each with its text form.
+
+A kind reads what a person wrote (text, or the lists and mappings of a YAML file), writes text
+that reads back as the same value, and describes itself for the JSON Schema. The terminal, the
+web form, the printed sheet and `profile.yaml` use these and nothing else to check an answer.
+Messages name choices and examples, never what was written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import core_schema
+
+from intramural.domain import quantity
+from intramural.domain.quantity import Dimension, Quantity
+from intramural.domain.value import Value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the answers a question offers."""
+
+    key: str
+    label: str
+    also: tuple[str, ...] = ()
+    """Other ways people write it."""
+
+    def names(self) -> set[str]:
+        """Return every way to write it, folded."""
+        return {_folded(each) for each in (self.key, self.label, *self.also)}
+
+
+class Kind:
+    """How one kind of answer is read, written and described."""
+
+    @property
+    def example(self) -> str:
+        """What a person may write."""
+        raise NotImplementedError
+
+    def read(self, given: Any) -> Any:
+        """Return the value *given* says. Raises `ValueError` in words for the person who wrote it."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> str:
+        """Return text that `read` turns into *value*."""
+        raise NotImplementedError
+
+    def document(self, value: Any) -> Any:
+        """Return *value* as a YAML file holds it."""
+        return self.write(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of what a file may hold."""
+        return {"type": "string", "examples": [self.example]}
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Let a pydantic field of this kind be checked by `read` and written by `document`."""
+        return core_schema.no_info_plain_validator_function(
+            lambda given: given if _is_read(given) else self.read(given),
+            serialization=core_schema.plain_serializer_function_ser_schema(self.document),
+        )
+
+    def __get_pydantic_json_schema__(self, core: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        """Describe the kind for the JSON Schema."""
+        return self.schema()
+
+
+def _is_read(given: Any) -> bool:
+    return isinstance(given, Value)
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A quantity of one dimension."""
+
+    dimension: Dimension
+
+    @property
+    def example(self) -> str:
+        """What a person may write."""
+        return quantity.EXAMPLES[self.dimension]
+
+    def read(self, given: Any) -> Quantity:
+        """Return the quantity."""
+        if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+            raise ValueError(f"write a number such as {self.example}")
+        return quantity.read(given, self.dimension)
+
+    def write(self, value: Quantity) -> str:
+        """Return its text."""
+        return quantity.write(value, self.dimension)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema: a number, or text with a unit."""
+        return {"type": ["string", "number"], "examples": [self.example], "x-unit": self.dimension.value}
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """A few words."""
+
+    example: str = "a few words"
+
+    def read(self, given: Any) -> str:
+        """Return the words on one line."""
+        if isinstance(given, (dict, list)) or given is None or not str(given).strip():
+            raise ValueError("write a few words")
+        return " ".join(str(given).split())
+
+    def write(self, value: str) -> str:
+        """Return the words."""
+        return value
+
+
+@dataclass(frozen=True)
+class YesNo(Kind):
+    """Yes or no."""
+
+    example: str = "yes"
+
+    def read(self, given: Any) -> bool:
+        """Return true for yes."""
+        word = _folded(str(given))
+        if word in {"yes", "y", "true", "ja", "required", "ok"}:
+            return True
+        if word in {"no", "n", "false", "none", "nein"}:
+            return False
+        raise ValueError("answer yes or no")
+
+    def write(self, value: bool) -> str:
+        """Return `yes` or `no`."""
+        return "yes" if value else "no"
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"enum": ["yes", "no", True, False]}
+
+
+@dataclass(frozen=True)
+class OneOf(Kind):
+    """One of the choices."""
+
+    choices: tuple[Choice, ...]
+    open: bool = False
+    """Whether an answer of one's own is taken too."""
+
+    @property
+    def example(self) -> str:
+        """What a person may write."""
+        return self.choices[0].key
+
+    def read(self, given: Any) -> str:
+        """Return the key of the choice, or one's own words where those are taken."""
+        if isinstance(given, (dict, list)) or given is None or not str(given).strip():
+            raise ValueError(self._known())
+        folded = _folded(str(given))
+        exact = [each.key for each in self.choices if folded in each.names()]
+        begun = [each.key for each in self.choices if any(name.startswith(folded) for name in each.names())]
+        if exact or len(begun) == 1:
+            return (exact or begun)[0]
+        if self.open:
+            return " ".join(str(given).split())
+        names = {name: each.key for each in self.choices for name in each.names()}
+        near = difflib.get_close_matches(folded, names, n=1)
+        raise ValueError(self._known() + (f"; did you mean `{names[near[0]]}`?" if near else ""))
+
+    def write(self, value: str) -> str:
+        """Return the key."""
+        return value
+
+    def label(self, key: str) -> str:
+        """Return what to show for *key*."""
+        return next((each.label for each in self.choices if each.key == key), key)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        known = {"enum": [each.key for each in self.choices]}
+        return {"anyOf": [known, {"type": "string"}]} if self.open else known
+
+    def _known(self) -> str:
+        return "choose " + ("from or add to " if self.open else "from ") + ", ".join(each.key for each in self.choices)
+
+
+@dataclass(frozen=True)
+class SomeOf(OneOf):
+    """Several of the choices; in order of weight where *ranked*."""
+
+    ranked: bool = False
+
+    @property
+    def example(self) -> str:
+        """What a person may write."""
+        return (" > " if self.ranked else ", ").join(each.key for each in self.choices[:2]) or "one, two"
+
+    def read(self, given: Any) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the keys, each once."""
+        if isinstance(given, str):
+            given = re.split(r"[,;>\n]|(?:^|\s)\d+[.)]\s", given)
+        if not isinstance(given, (list, tuple)):
+            raise ValueError(self._known() if self.choices else "write a list")
+        parts = [each for each in given if str(each).strip()]
+        if not parts:
+            raise ValueError(self._known() if self.choices else "write a list")
+        return tuple(dict.fromkeys(super(SomeOf, self).read(each) for each in parts))
+
+    def write(self, value: tuple[str, ...]) -> str:  # type: ignore[override]
+        """Return the keys in one line."""
+        return (" > " if self.ranked else ", ").join(value)
+
+    def document(self, value: tuple[str, ...]) -> list[str]:
+        """Return the keys as a list."""
+        return list(value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema."""
+        return {"anyOf": [{"type": "array", "items": super().schema()}, {"type": "string"}]}
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
