@@ -1,0 +1,1 @@
+"""What is outside the walls, fetched or fed by the control plane."""

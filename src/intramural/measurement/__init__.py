@@ -1,0 +1,1 @@
+"""Records of jobs, ours or imported, to the interview's numbers."""
