@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,10 @@ from pydantic_core import core_schema
 from intramural.domain import quantity
 from intramural.domain.quantity import Dimension, Quantity
 from intramural.domain.value import Value
+
+_QUOTED = r'"(?:[^"]|"")*"'
+_BETWEEN = r"[,;>\n]|(?:^|\s)\d+[.)]\s"
+"""What parts a list that a person wrote: `a, b`, `a > b`, `1. a 2. b`."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Text(Kind):
         """Return the words on one line."""
         if isinstance(given, (dict, list)) or given is None or not str(given).strip():
             raise ValueError("write a few words")
-        return " ".join(str(given).split())
+        return _words(given)
 
     def write(self, value: str) -> str:
         """Return the words."""
@@ -161,11 +166,11 @@ class OneOf(Kind):
             raise ValueError(self._known())
         folded = _folded(str(given))
         exact = [each.key for each in self.choices if folded in each.names()]
-        begun = [each.key for each in self.choices if any(name.startswith(folded) for name in each.names())]
+        begun = [each.key for each in self.choices if folded and any(name.startswith(folded) for name in each.names())]
         if exact or len(begun) == 1:
             return (exact or begun)[0]
         if self.open:
-            return " ".join(str(given).split())
+            return _words(given)
         names = {name: each.key for each in self.choices for name in each.names()}
         near = difflib.get_close_matches(folded, names, n=1)
         raise ValueError(self._known() + (f"; did you mean `{names[near[0]]}`?" if near else ""))
@@ -201,7 +206,7 @@ class SomeOf(OneOf):
     def read(self, given: Any) -> tuple[str, ...]:  # type: ignore[override]
         """Return the keys, each once."""
         if isinstance(given, str):
-            given = re.split(r"[,;>\n]|(?:^|\s)\d+[.)]\s", given)
+            given = [unquoted(each) for each in split(_BETWEEN, given)]
         if not isinstance(given, (list, tuple)):
             raise ValueError(self._known() if self.choices else "write a list")
         parts = [each for each in given if str(each).strip()]
@@ -211,7 +216,9 @@ class SomeOf(OneOf):
 
     def write(self, value: tuple[str, ...]) -> str:  # type: ignore[override]
         """Return the keys in one line."""
-        return (" > " if self.ranked else ", ").join(value)
+        return (" > " if self.ranked else ", ").join(
+            quoted(each) if re.search(rf'"|{_BETWEEN}', f"{each} ") else each for each in value
+        )
 
     def document(self, value: tuple[str, ...]) -> list[str]:
         """Return the keys as a list."""
@@ -220,6 +227,34 @@ class SomeOf(OneOf):
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema."""
         return {"anyOf": [{"type": "array", "items": super().schema()}, {"type": "string"}]}
+
+
+def split(between: str, text: str) -> list[str]:
+    """Return the parts of *text* around the pattern *between*; what stands in double quotes is not parted."""
+    parts, start = [], 0
+    for match in re.finditer(rf"{_QUOTED}|{between}", text):
+        if not match.group().startswith('"'):
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
+
+
+def quoted(words: str) -> str:
+    """Return *words* in double quotes, so that nothing in them is taken for a separator."""
+    return '"' + words.replace('"', '""') + '"'
+
+
+def unquoted(text: str) -> str:
+    """Return what `quoted` was given; other text as it is."""
+    text = text.strip()
+    return text[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, text) else text
+
+
+def _words(given: Any) -> str:
+    text = " ".join(str(given).split())
+    if any(unicodedata.category(each) in {"Cc", "Cs"} for each in text):
+        raise ValueError("it holds characters that no text holds")
+    return text
 
 
 def _folded(text: str) -> str:

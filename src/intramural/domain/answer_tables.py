@@ -10,9 +10,14 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from intramural.domain import quantity
-from intramural.domain.answer_kinds import Kind, Number, OneOf
+from intramural.domain.answer_kinds import Kind, Number, OneOf, quoted, split, unquoted
 from intramural.domain.quantity import Dimension, Quantity
 from intramural.domain.value import Value
+
+_AMOUNT = r"[~≈]?\s*(?:[<>]=?|[≤≥])?\s*(?:\d[\d.,]*|\.\d+)"
+_SHARE = rf"{_AMOUNT}(?:\s*%?\s*(?:-|\u2013|to)\s*[\d.,]+)?\s*%"
+_QUOTED_OR_WORDS = r'("(?:[^"]|"")*"|.+?)'
+_PLAIN_KEY = re.compile(r"[^\W\d][\w-]*(?: [^\W\d][\w-]*)*")
 
 
 class Shares(Value):
@@ -88,15 +93,20 @@ class Parts(Kind):
             key = self.keys.write(self.keys.read(name))  # type: ignore[arg-type]
             if key in parts:
                 raise ValueError(f"`{key}` is given twice")
-            parts[key] = None if share is None else quantity.read(share, Dimension.PERCENT)
+            parts[key] = self._share(share)
         if not parts:
             raise ValueError(f"write for example {self.example}")
         return Shares(parts=parts)
 
     def write(self, value: Shares) -> str:
         """Return the shares in one line."""
-        written = (f"{key} {quantity.write(share, Dimension.PERCENT)}" if share else key for key, share in value.parts.items())
-        return "; ".join(written)
+        names = {key: key if isinstance(self.keys, Number) else _name(key) for key in value.parts}
+        shares = {key: quantity.write(share, Dimension.PERCENT) if share else "" for key, share in value.parts.items()}
+        return "; ".join(f"{names[key]} {shares[key]}".strip() for key in value.parts)
+
+    def row(self, share: Quantity) -> str:
+        """Return one share alone."""
+        return quantity.write(share, Dimension.PERCENT)
 
     def document(self, value: Shares) -> dict[str, str | None]:
         """Return the shares as a mapping."""
@@ -108,18 +118,30 @@ class Parts(Kind):
             "anyOf": [{"type": "object", "additionalProperties": {"type": ["string", "number", "null"]}}, {"type": "string"}]
         }
 
+    def _share(self, given: Any) -> Quantity | None:
+        if given is None:
+            return None
+        if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+            raise ValueError("a share is a percentage, such as 40%")
+        return quantity.read(given, Dimension.PERCENT)
+
     def _split(self, text: str) -> list[str]:
         plain = isinstance(self.keys, Number) and "%" not in text
-        return [each.strip() for each in re.split(r"[,;/\n]" if plain else r"[;/\n]|,(?!\d)", text) if each.strip()]
+        between = r"[,;/\n]" if plain else r"[;/\n]|,(?!\d)"
+        return [each.strip() for each in split(between, text) if each.strip()]
 
     def _pair(self, text: str) -> tuple[str, str | None]:
-        after = re.fullmatch(r"(.+?)\s*[:=\s(]\s*([~<>≈]?\s*[\d.,]+(?:\s*-\s*[\d.,]+)?\s*%)\)?", text)
-        before = re.fullmatch(r"([~<>≈]?\s*[\d.,]+(?:\s*-\s*[\d.,]+)?\s*%)\s*(?:of\s+)?(.+)", text)
-        bare = None if isinstance(self.keys, Number) else re.fullmatch(r"(.+?)\s*[:=\s]\s*([~≈]?[\d.]+(?:-[\d.]+)?)", text)
+        after = re.fullmatch(rf"{_QUOTED_OR_WORDS}\s*[:=\s(]\s*({_SHARE})\)?", text)
+        before = re.fullmatch(rf"({_SHARE})\s*(?:of\s+)?(.+)", text)
+        bare = (
+            None
+            if isinstance(self.keys, Number)
+            else re.fullmatch(rf"{_QUOTED_OR_WORDS}\s*[:=\s]\s*({_AMOUNT}(?:-[\d.]+)?)", text)
+        )
         if after or bare:
-            name, share = (after or bare).groups()  # type: ignore[union-attr]
-            return name, share
-        return (before.group(2), before.group(1)) if before else (text, None)
+            name, share = (after or bare).groups()  # type: ignore[union-attr] # one of the two is there
+            return unquoted(name), share
+        return (unquoted(before.group(2)), before.group(1)) if before else (unquoted(text), None)
 
 
 @dataclass(frozen=True)
@@ -135,7 +157,7 @@ class SpreadsBy(Kind):
         if isinstance(given, Mapping):
             pairs: Iterable[tuple[Any, Any]] = given.items()
         else:
-            pairs = [self._pair(each) for each in re.split(r"[;\n]|,(?!\d)", str(given)) if each.strip()]
+            pairs = [self._pair(each) for each in split(r"[;\n]|,(?!\d)", str(given)) if each.strip()]
         by: dict[str, Spread] = {}
         for name, spread in pairs:
             key = self.keys.read(name)
@@ -148,7 +170,11 @@ class SpreadsBy(Kind):
 
     def write(self, value: Spreads) -> str:
         """Return the spreads in one line."""
-        return "; ".join(f"{key} {self._end(each.p50)} / {self._end(each.p90)}" for key, each in value.by.items())
+        return "; ".join(f"{_name(key)} {self.row(each)}" for key, each in value.by.items())
+
+    def row(self, spread: Spread) -> str:
+        """Return one spread alone."""
+        return f"{self._end(spread.p50)} / {self._end(spread.p90)}"
 
     def document(self, value: Spreads) -> dict[str, dict[str, str | None]]:
         """Return the spreads as a mapping of mappings."""
@@ -162,28 +188,47 @@ class SpreadsBy(Kind):
         return {"anyOf": [{"type": "object", "additionalProperties": {"anyOf": [spread, end]}}, {"type": "string"}]}
 
     def _pair(self, text: str) -> tuple[str, str]:
-        match = re.fullmatch(r"\s*(.+?)\s*[:=\s]\s*((?:p50\s*[:=]?\s*)?[~<>≈?\d].*)", text)
+        match = re.fullmatch(rf"\s*{_QUOTED_OR_WORDS}\s*[:=\s]\s*((?:p[59]0\s*[:=]?\s*)?[~<>≤≥≈?\d].*)", text)
         if not match:
             raise ValueError(f"write for example {self.example}")
-        return match.group(1), match.group(2)
+        return unquoted(match.group(1)), match.group(2)
 
     def _spread(self, given: Any) -> Spread:
         if isinstance(given, Mapping):
-            unknown = set(given) - {"p50", "p90"}
-            if unknown:
+            if set(given) - {"p50", "p90"}:
                 raise ValueError("a spread has p50 and p90")
-            ends = [given.get("p50"), given.get("p90")]
+            ends = dict(given)
         else:
-            text = re.sub(r"p(?:50|90)\s*[:=]?\s*", "/", str(given)).strip("/ ")
-            ends = [each.strip() for each in re.split(r"/+", text) if each.strip()]
-        if not 1 <= len(ends) <= 2:
-            raise ValueError(f"write for example {self.example}")
-        p50, p90 = [
-            None if each in (None, "?", "unknown") else quantity.read(each, self.dimension) for each in [*ends, None][:2]
-        ]
+            ends = self._ends(str(given))
+        p50, p90 = [self._read_end(ends.get(each)) for each in ("p50", "p90")]
         if p50 and p90 and p90.middle < p50.middle:
             raise ValueError("p90 is below p50")
         return Spread(p50=p50, p90=p90)
 
+    def _ends(self, text: str) -> dict[str, str]:
+        """Return the two ends of `2h / 5h` or `p50 2h, p90 5h`."""
+        first, *named = re.split(r"\b(p50|p90)\s*[:=]?\s*", text, flags=re.IGNORECASE)
+        if named:
+            ends = {each.lower(): end.strip(" /,") for each, end in zip(named[::2], named[1::2], strict=True)}
+            if first.strip(" /,") or len(ends) * 2 != len(named):
+                raise ValueError(f"write for example {self.example}")
+            return ends
+        given = [each.strip() for each in re.split(r"/+", text) if each.strip()]
+        if not 1 <= len(given) <= 2:
+            raise ValueError(f"write for example {self.example}")
+        return dict(zip(("p50", "p90"), given, strict=False))
+
+    def _read_end(self, given: Any) -> Quantity | None:
+        if given in (None, "", "?", "unknown"):
+            return None
+        if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+            raise ValueError(f"write for example {self.example}")
+        return quantity.read(given, self.dimension)
+
     def _end(self, end: Quantity | None) -> str:
         return quantity.write(end, self.dimension) if end else "?"
+
+
+def _name(key: str) -> str:
+    """Return *key* as it stands in a line, in quotes where something in it would part the line."""
+    return key if _PLAIN_KEY.fullmatch(key) else quoted(key)

@@ -85,7 +85,7 @@ class Answer(Value, Generic[T]):
 class Answers(Value, Generic[T]):
     """The answers to one question, one per provenance.
 
-    In a file a value alone is what was asked: `success_rate: 95%` means `{asked: {value: 95%}}`.
+    In a file a value alone is what was asked: `success_rate: 95%` means `{asked: {value: 95%}}`; an empty one means nothing.
     """
 
     asked: Answer[T] | None = None
@@ -96,11 +96,13 @@ class Answers(Value, Generic[T]):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:
-        if isinstance(given, cls) or given == {}:
+        if isinstance(given, cls):
             return given
-        if isinstance(given, dict) and set(given) <= set(Provenance):
-            return {key: each if _is_answer(each) else {"value": each} for key, each in given.items()}
-        return {"asked": {"value": given}}
+        if given is None or given == {}:
+            return {}
+        if isinstance(given, dict) and set(given) & set(Provenance):
+            return {key: each if each is None or _is_answer(each) else {"value": each} for key, each in given.items()}
+        return {"asked": given if _is_answer(given) else {"value": given}}
 
     @model_serializer(mode="wrap")
     def _as_short(self, handler: SerializerFunctionWrapHandler) -> Any:
@@ -129,4 +131,6 @@ class Answers(Value, Generic[T]):
 
 
 def _is_answer(given: Any) -> bool:
-    return isinstance(given, Answer) or (isinstance(given, dict) and "value" in given)
+    return isinstance(given, Answer) or (
+        isinstance(given, dict) and "value" in given and set(given) <= set(Answer.model_fields)
+    )

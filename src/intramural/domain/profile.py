@@ -16,7 +16,7 @@ from pydantic import Field
 from intramural.domain import profile_choices as choices
 from intramural.domain.answer_kinds import Number, OneOf, SomeOf, Text, YesNo
 from intramural.domain.answer_tables import Parts, Shares, Spreads, SpreadsBy
-from intramural.domain.answers import Answers
+from intramural.domain.answers import Answers, Provenance
 from intramural.domain.asking import ProfileField, When, ask, fields_of
 from intramural.domain.quantity import Dimension, Quantity
 from intramural.domain.value import Value
@@ -67,7 +67,9 @@ class Anatomy(Value):
         guide=("1.3", "hard.3", "page.2"),
     )
     gpu_count: Answers[Annotated[Shares, Parts(Number(Dimension.GPUS), "1 60%; 8 40%")]] = ask(
-        "How many GPUs does a job ask for (1/2/4/8 will do; 0 for none)?", why="The shape of the machines.", guide=("1.4", "hard.2", "page.3")
+        "How many GPUs does a job ask for (1/2/4/8 will do; 0 for none)?",
+        why="The shape of the machines.",
+        guide=("1.4", "hard.2", "page.3"),
     )
     gpu_vram: Answers[Size] = ask(
         "How much memory must one GPU have?", why="The tier of GPU.", guide=("hard.2", "page.3"), when=_GPUS
@@ -261,10 +263,13 @@ class Profile(Value):
         return found
 
     def with_answers(self, path: str, answers: Answers[Any]) -> Profile:
-        """Return the profile with *answers* at `section.field`."""
+        """Return the profile with *answers* at `section.field`, checked by its kind."""
         field_of(path)
         name, _, field = path.partition(".")
-        section = getattr(self, name).model_copy(update={field: answers})
+        declared: Any = SECTIONS[name].model_fields[field].annotation
+        given = {each: answers.by(each) for each in Provenance}
+        parts = {each: dict(answer) if answer else None for each, answer in given.items()}
+        section = getattr(self, name).model_copy(update={field: declared.model_validate(parts)})
         return self.model_copy(update={name: section})
 
 

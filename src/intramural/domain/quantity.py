@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
@@ -88,7 +89,7 @@ EXAMPLES: dict[Dimension, str] = {
 _ABOUT = re.compile(r"^(~|≈|about|around|approximately|approx\.?|roughly|circa|ca\.?|c\.)\s*", re.IGNORECASE)
 _BELOW = re.compile(r"^(<=?|≤|up to|at most|under|below|less than|max\.?)\s*", re.IGNORECASE)
 _ABOVE = re.compile(r"^(>=?|≥|at least|over|above|more than|min\.?(?=\s))\s*", re.IGNORECASE)
-_RANGE = re.compile(r"\s*(?:\u2013|\u2014|\.\.\.?|\bto\b|\band\b|(?<=[\w%])\s*-)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:\u2013|\u2014|\.\.\.?|\bto\b|\band\b|(?<=[\w%])(?<!\d[eE])\s*-)\s*", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d{2})(?::(\d{2}))?")
 """`days-hours:minutes:seconds`, as Slurm writes; `1:30` is an hour and a half."""
 _NUMBER = re.compile(r"(\d[\d,._' \u00a0]*\d|\d|\.\d+)(?:\s*([^\d\s].*))?$")
@@ -164,7 +165,9 @@ def write(quantity: Quantity, dimension: Dimension) -> str:
         return f"{about}{mark}{_written(end or 0.0, dimension)}"
     if not quantity.is_range:
         return about + _written(quantity.low, dimension)
-    return f"{about}{_written(quantity.low, dimension)} - {_written(quantity.high, dimension)}"
+    low, high = _written(quantity.low, dimension), _written(quantity.high, dimension)
+    number, _, unit = low.partition(" ")
+    return f"{about}{number}-{high}" if unit and high.endswith(f" {unit}") else f"{about}{low} - {high}"
 
 
 def _strip(mark: re.Pattern[str], text: str) -> tuple[str, bool]:
@@ -244,4 +247,4 @@ def _written(number: float, dimension: Dimension) -> str:
 
 
 def _plain(number: float) -> str:
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(number)
+    return format(Decimal(repr(number)), "f").removesuffix(".0")  # an exponent would read as a range

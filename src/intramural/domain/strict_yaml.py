@@ -39,11 +39,7 @@ def read(text: str, kind: type[V], *, overrides: tuple[str, ...] = (), where: st
 
     Raises `InvalidInput` that names *where*, the line, the field and the nearest known key.
     """
-    places: Places = {}
-    document = _parse(text, where, places)
-    document = {} if document is None else document
-    if not isinstance(document, dict):
-        raise InvalidInput(f"{where} must be a mapping of keys to values.", hint="Write one `key: value` a line.")
+    document, places = read_mapping(text, where=where)
     for override in overrides:
         _override(document, override, places)
     try:
@@ -51,6 +47,16 @@ def read(text: str, kind: type[V], *, overrides: tuple[str, ...] = (), where: st
     except ValidationError as error:
         lines = _explain(error, kind, places, where)
         raise InvalidInput("\n".join(lines), hint="`intramural schema` prints every key and what it takes.") from None
+
+
+def read_mapping(text: str, *, where: str = "the file") -> tuple[dict[str, Any], Places]:
+    """Return the keys and values that *text* holds, and where each was written. Raises `InvalidInput`."""
+    places: Places = {}
+    document = _parse(text, where, places)
+    document = {} if document is None else document
+    if not isinstance(document, dict):
+        raise InvalidInput(f"{where} must be a mapping of keys to values.", hint="Write one `key: value` a line.")
+    return document, places
 
 
 class _Loader(yaml.SafeLoader):
@@ -68,7 +74,7 @@ class _Loader(yaml.SafeLoader):
 def _parse(text: str, where: str, places: Places, at: Path = ()) -> Any:
     """Return plain JSON types and note where each part stands."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _composed(text)
         return None if node is None else _plain(node, at, places, where)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -80,6 +86,50 @@ def _parse(text: str, where: str, places: Places, at: Path = ()) -> Any:
         raise InvalidInput(f"{where}, line {line}: {problem}.", hint="Mend the YAML.", line=line) from None
     except RecursionError:
         raise InvalidInput(f"{where} is nested too deeply.", hint="Write it flatter.") from None
+
+
+def _composed(text: str) -> yaml.Node | None:
+    """Compose with libyaml, which is ten times as fast; what it does not take goes to PyYAML, whose words name the mistake."""
+    if not hasattr(yaml, "CSafeLoader"):
+        return yaml.compose(text, Loader=_Loader)
+    try:
+        return _compose_events(yaml.parse(text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, UnicodeError, _NotPlainError):
+        return yaml.compose(text, Loader=_Loader)
+
+
+class _NotPlainError(Exception):
+    """There is a tag, an anchor, an alias, a directive or a second document."""
+
+
+def _compose_events(events: Iterator[yaml.Event]) -> yaml.Node | None:
+    next(events)  # the start of the stream
+    first = next(events)
+    if isinstance(first, yaml.StreamEndEvent):
+        return None
+    if first.version or first.tags:
+        raise _NotPlainError
+    node = _node(events, next(events))
+    next(events)  # the end of the document
+    if not isinstance(next(events), yaml.StreamEndEvent):
+        raise _NotPlainError
+    return node
+
+
+def _node(events: Iterator[yaml.Event], event: yaml.Event) -> yaml.Node:
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
+        raise _NotPlainError
+    if isinstance(event, yaml.ScalarEvent):
+        return yaml.ScalarNode(None, event.value, event.start_mark, event.end_mark, style=event.style or None)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items = []
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(_node(events, item))
+        return yaml.SequenceNode(None, items, event.start_mark)
+    pairs = []
+    while not isinstance(key := next(events), yaml.MappingEndEvent):
+        pairs.append((_node(events, key), _node(events, next(events))))
+    return yaml.MappingNode(None, pairs, event.start_mark)
 
 
 def _plain(node: yaml.Node, path: Path, places: Places, where: str) -> Any:
@@ -103,7 +153,16 @@ def _plain(node: yaml.Node, path: Path, places: Places, where: str) -> Any:
 
 def _scalar(node: yaml.ScalarNode) -> Any:
     text = str(node.value)
-    if node.style is not None or len(text) > _MOST_DIGITS:
+    return text if node.style is not None else _plain_scalar(text)
+
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether *text* is read as text when it stands in a file without quotation marks."""
+    return isinstance(_plain_scalar(text), str)
+
+
+def _plain_scalar(text: str) -> Any:
+    if len(text) > _MOST_DIGITS:
         return text
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
