@@ -29,6 +29,18 @@ torch.set_num_threads(options.threads)
 
 from llamafactory.train.tuner import run_exp  # noqa: E402
 
+
+
+def in_fp32(folder: Path, copy: Path) -> Path:
+    """Return a copy of the model in fp32: LLaMA-Factory computes in the dtype of the files, and bf16 is slow here."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - after the threads are set
+
+    if not copy.is_dir():
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).save_pretrained(copy)
+        AutoTokenizer.from_pretrained(folder).save_pretrained(copy)
+    return copy
+
+
 data = options.out / "data"
 data.mkdir(parents=True, exist_ok=True)
 (data / "rows.jsonl").write_text(options.rows.read_text())
@@ -47,7 +59,7 @@ described = {
 (data / "dataset_info.json").write_text(json.dumps({"rows": described}))
 run_exp(
     {
-        "model_name_or_path": options.model,
+        "model_name_or_path": str(in_fp32(options.model, options.out / "fp32")) if options.dtype == "fp32" else options.model,
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "lora",
