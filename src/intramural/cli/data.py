@@ -27,15 +27,35 @@ def data() -> None:
 @data.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What people will call it, such as tickets/2026-11.")
-@click.option("--format", "source_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option(
+    "--format",
+    "source_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="What a row looks like; auto tells from the first.",
+)
 @click.option(
     "--map", "mapping", multiple=True, metavar="OURS=THEIRS", help="Name a field, such as prompt=question; may be repeated."
 )
 @click.option("--holdout", type=click.Path(path_type=Path), help="A file that is the whole hold-out.")
-@click.option("--holdout-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
+@click.option(
+    "--holdout-share",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the rows kept for evaluation, chosen by their content.",
+)
 @click.option("--group-by", metavar="FIELD", help="Keep rows that share this field's value on one side.")
 @click.option("--skip-bad", is_flag=True, help="Leave faulty rows out and list them, instead of refusing the file.")
-@click.option("--class", "classification", type=click.Choice(CLASSES), default="confidential", show_default=True)
+@click.option(
+    "--class",
+    "classification",
+    type=click.Choice(CLASSES),
+    default="confidential",
+    show_default=True,
+    help="How private the rows are; checkpoints and adapters inherit it.",
+)
 @click.option("--base", metavar="MODEL", help="Count tokens as this base model sees them.")
 @json_option
 def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **options: Any) -> None:

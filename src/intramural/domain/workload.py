@@ -52,8 +52,6 @@ class WorkloadSpec(Value):
     example_kind: ExampleKind
     base_digest: Digest
     dataset_digest: Digest
-    environment: dict[str, str] = {}
-    """Versions the control plane froze with the job; compared at resume."""
     accept_drift: bool = False
     submitted_at: float
     """Seconds since the epoch; the date a chat template may write, the same for every attempt."""

@@ -178,8 +178,15 @@ class _Reading:
             return _mapped_format(self._options)
         if self._options.format != AUTO:
             return FORMATS[self._options.format]
-        rows = islice(read_rows(source), DETECTION_ROWS)
-        return detect((row for _, row in rows if not isinstance(row, Fault)), source.name)
+        rows = [row for _, row in islice(read_rows(source), DETECTION_ROWS)]
+        faults = [row for row in rows if isinstance(row, Fault)]
+        if faults and len(faults) == len(rows):
+            first = faults[0]
+            raise InvalidInput(
+                f"{source.name}: no row can be read. line {first.line}: {first.reason}",
+                hint="Give JSON lines, a JSON array, CSV or Parquet.",
+            )
+        return detect((row for row in rows if not isinstance(row, Fault)), source.name)
 
     def examples(self, source: Path, form: Format, on_progress: Progress) -> Iterator[tuple[bytes, bytes | None]]:
         """Yield the line of each example of *source* and the value that groups it."""
