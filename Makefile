@@ -23,6 +23,10 @@ $(VENV)/.dev: $(VENV)/.train
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group dev
 	@touch $@
 
+$(VENV)/.servers: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group servers
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.train
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	@touch $@
@@ -32,7 +36,7 @@ install: $(VENV)/.train ## Install into .venv what running needs
 demo: $(VENV)/.train ## Fine-tune the starter model on made tickets and show the result
 	@$(BIN)/python demo/demo.py
 
-test: $(VENV)/.dev ## Everything: the fast gate, integration, acceptance and fault tests
+test: $(VENV)/.servers ## Everything: the fast gate, integration, acceptance and fault tests
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest tests/integration tests/acceptance tests/faults tests/gpu
 

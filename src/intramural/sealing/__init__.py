@@ -1,0 +1,26 @@
+"""
+Sealed bytes: a container that is opened with a key and in its place only, and the keys for it.
+
+Pure: what is opened and where it lies, where keys are kept and who may ask for them, others know.
+"""
+
+from intramural.sealing.container import SealedReader, SealingWriter, open_sealed, plain_size, seal, sealed_chunks, unseal
+from intramural.sealing.context import SealContext
+from intramural.sealing.files import Files, PlainFiles, SealedFiles
+from intramural.sealing.keys import Keyring, ScopeKey
+
+__all__ = [
+    "Files",
+    "Keyring",
+    "PlainFiles",
+    "ScopeKey",
+    "SealContext",
+    "SealedFiles",
+    "SealedReader",
+    "SealingWriter",
+    "open_sealed",
+    "plain_size",
+    "seal",
+    "sealed_chunks",
+    "unseal",
+]
