@@ -29,7 +29,9 @@ class TypeFigures(Value):
     """The jobs of one type."""
 
     job_type: str
-    """A job type of the profile, or a label of the rule file."""
+    """A job type of the profile, or a label of the rule file or of the source."""
+    counts_as: str = "other"
+    """The job type of the profile that the label counts as."""
     jobs: int
     share: float
     run_seconds: Percentiles
@@ -86,12 +88,17 @@ class Measurement(Value):
     run_seconds: Percentiles
     queue_seconds: Percentiles
     by_type: tuple[TypeFigures, ...]
+    by_profile_type: tuple[TypeFigures, ...] = ()
+    """The same jobs by the profile's job types: labels that count as one type are taken together."""
     by_class: tuple[ClassFigures, ...]
     gpu_counts: dict[str, float]
     """Share of jobs by the number of GPUs they asked for."""
     multi_node: float | None
     """Share of the jobs whose number of nodes is known."""
     gpu_hours: float
+    """Of runs that ended, whatever their end, with the earlier attempts of jobs that were requeued."""
+    cancelled_gpu_hours: float = 0.0
+    """Of cancelled jobs; these are no failures and stand in no cause."""
     success: float | None
     """Completed over all that ended; cancelled jobs count as ended and not completed."""
     success_without_cancelled: float | None

@@ -86,12 +86,16 @@ class Source:
     """`sacct`, `kubernetes`, `mlflow`, `wandb`, `table`, `own`; never a path."""
     frame: pl.LazyFrame
     """What `normal` returned."""
+    name: str = ""
+    """The file, address or word that a person gave; for errors only."""
     skipped_rows: int = 0
     """Rows that the reader left out as unreadable, beside those marked `unreadable` in the frame."""
     notices: tuple[str, ...] = ()
     """What the reader of the figures must know; never content."""
     dated: bool = True
     """Whether the times are epoch seconds; if not they only tell how far rows are apart."""
+    restarts_if_seen: bool = False
+    """Whether restarts are known only if at least one is on record (the export may have left them out)."""
     empty: str = "It holds no job records."
     """What to say when the frame turns out to have no job: one sentence, as the error's hint."""
 
