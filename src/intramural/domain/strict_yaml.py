@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -93,7 +93,7 @@ def _composed(text: str) -> yaml.Node | None:
     if not hasattr(yaml, "CSafeLoader"):
         return yaml.compose(text, Loader=_Loader)
     try:
-        return _compose_events(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return _compose_events(yaml.CSafeLoader(text).get_event)
     except (yaml.YAMLError, UnicodeError, _NotPlainError):
         return yaml.compose(text, Loader=_Loader)
 
@@ -102,34 +102,35 @@ class _NotPlainError(Exception):
     """There is a tag, an anchor, an alias, a directive or a second document."""
 
 
-def _compose_events(events: Iterator[yaml.Event]) -> yaml.Node | None:
-    next(events)  # the start of the stream
-    first = next(events)
+def _compose_events(following: Callable[[], Any]) -> yaml.Node | None:
+    following()  # the start of the stream
+    first = following()
     if isinstance(first, yaml.StreamEndEvent):
         return None
     if first.version or first.tags:
         raise _NotPlainError
-    node = _node(events, next(events))
-    next(events)  # the end of the document
-    if not isinstance(next(events), yaml.StreamEndEvent):
+    node = _node(following, following())
+    following()  # the end of the document
+    if not isinstance(following(), yaml.StreamEndEvent):
         raise _NotPlainError
     return node
 
 
-def _node(events: Iterator[yaml.Event], event: yaml.Event) -> yaml.Node:
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None or event.tag is not None:
+def _node(following: Callable[[], Any], event: Any) -> yaml.Node:
+    kind = type(event)
+    if kind is yaml.AliasEvent or event.anchor is not None or event.tag is not None:
         raise _NotPlainError
-    if isinstance(event, yaml.ScalarEvent):
-        return yaml.ScalarNode(None, event.value, event.start_mark, event.end_mark, style=event.style or None)
-    if isinstance(event, yaml.SequenceStartEvent):
+    if kind is yaml.ScalarEvent:
+        return yaml.ScalarNode("", event.value, event.start_mark, event.end_mark, style=event.style or None)
+    if kind is yaml.SequenceStartEvent:
         items = []
-        while not isinstance(item := next(events), yaml.SequenceEndEvent):
-            items.append(_node(events, item))
-        return yaml.SequenceNode(None, items, event.start_mark)
+        while type(item := following()) is not yaml.SequenceEndEvent:
+            items.append(_node(following, item))
+        return yaml.SequenceNode("", items, event.start_mark)
     pairs = []
-    while not isinstance(key := next(events), yaml.MappingEndEvent):
-        pairs.append((_node(events, key), _node(events, next(events))))
-    return yaml.MappingNode(None, pairs, event.start_mark)
+    while type(key := following()) is not yaml.MappingEndEvent:
+        pairs.append((_node(following, key), _node(following, following())))
+    return yaml.MappingNode("", pairs, event.start_mark)
 
 
 def _plain(node: yaml.Node, path: Path, places: Places, where: str) -> Any:
