@@ -21,6 +21,11 @@ from intramural.cli.output import fault, in_colour, write_json
 from intramural.errors import IntramuralError
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Ask": {
+        "interview": ("intramural.cli.interview:interview", "Ask the interview's questions; print its sheet, read one back."),
+        "measure": ("intramural.cli.measure:measure", "The interview's numbers from records of jobs: Slurm, Kubernetes, trackers."),
+        "portfolio": ("intramural.cli.portfolio:portfolio", "What many profiles say together, by segment."),
+    },
     "Prepare": {
         "model": ("intramural.cli.models:model", "Base models: add, list, show, remove."),
         "data": ("intramural.cli.data:data", "Data sets: add, list, show, diff, sample."),

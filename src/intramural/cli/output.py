@@ -42,10 +42,15 @@ def write_text(text: str, target: Path | None = None) -> None:
     if target is None:
         click.echo(text, nl=not text.endswith("\n"))
         return
+    write_bytes(text.encode("utf-8"), target)
+
+
+def write_bytes(content: bytes, target: Path) -> None:
+    """Write *content* to the file *target*, whole or not at all. Raises `InvalidInput`."""
     is_new = not target.exists() or target.is_file()  # not a device or a pipe
     beside = target.with_name(f".{target.name}.{os.getpid()}") if is_new else target
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         beside.replace(target)
     except OSError as error:
         if is_new:

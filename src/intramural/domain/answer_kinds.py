@@ -101,6 +101,11 @@ class Number(Kind):
         """Return its text."""
         return quantity.write(value, self.dimension)
 
+    def document(self, value: Quantity) -> str | int:
+        """Return its text, or the number where that is all there is to it."""
+        text = self.write(value)
+        return int(text) if text.isdecimal() else text
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema: a number, or text with a unit."""
         return {"type": ["string", "number"], "examples": [self.example], "x-unit": self.dimension.value}

@@ -9,9 +9,17 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import SerializerFunctionWrapHandler, field_serializer, field_validator, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 from intramural.domain.value import Value
@@ -43,12 +51,23 @@ class Confidence(StrEnum):
     EXACT = "exact"
 
 
+def _day(given: Any) -> Any:
+    """Read a day even where strictness has lost that it came as JSON: `Answers` looks at it first."""
+    try:
+        return date.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError:
+        raise ValueError("write the day as 2026-11-24") from None
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
 class Window(Value):
     """The days an answer is about, both ends included."""
 
     days: float
-    first: date | None = None
-    last: date | None = None
+    first: Day | None = None
+    last: Day | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -61,7 +80,7 @@ class Answer(Value, Generic[T]):
     """One answer; a value of none means that the person asked does not know."""
 
     value: T | None
-    confidence: Confidence = Confidence.ROUGH
+    confidence: Annotated[Confidence, Field(strict=False)] = Confidence.ROUGH
     window: Window | None = None
     """None: the profile's own window."""
     source: str | None = None

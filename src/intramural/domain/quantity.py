@@ -35,6 +35,7 @@ class Dimension(StrEnum):
 _KILO = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "m": 1e6, "mn": 1e6, "million": 1e6, "G": 1e9, "B": 1e9, "b": 1e9, "bn": 1e9}
 _KILO |= {"billion": 1e9, "thousand": 1e3, "T": 1e12, "trillion": 1e12}
 
+_YEAR = 31536000.0
 _UNITS: dict[Dimension, dict[str, float]] = {
     Dimension.DURATION: {
         **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
@@ -43,7 +44,7 @@ _UNITS: dict[Dimension, dict[str, float]] = {
         **dict.fromkeys(("d", "day", "days"), 86400.0),
         **dict.fromkeys(("w", "wk", "week", "weeks"), 604800.0),
         **dict.fromkeys(("mo", "month", "months"), 2592000.0),
-        **dict.fromkeys(("y", "yr", "year", "years"), 31536000.0),
+        **dict.fromkeys(("y", "yr", "year", "years"), _YEAR),
         "ms": 1e-3,
     },
     Dimension.SIZE: {
@@ -56,7 +57,7 @@ _UNITS: dict[Dimension, dict[str, float]] = {
 }
 
 _WRITTEN: dict[Dimension, tuple[tuple[str, float], ...]] = {
-    Dimension.DURATION: ((" d", 86400.0), (" h", 3600.0), (" min", 60.0), (" s", 1.0)),
+    Dimension.DURATION: ((" y", _YEAR), (" d", 86400.0), (" h", 3600.0), (" min", 60.0), (" s", 1.0)),
     Dimension.SIZE: ((" TB", 1e12), (" GB", 1e9), (" MB", 1e6), (" KB", 1e3), (" B", 1.0)),
     Dimension.PERCENT: ((" %", 1.0),),
     Dimension.PARAMETERS: (("B", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0)),
@@ -240,8 +241,8 @@ def _expected(dimension: Dimension) -> str:
 
 def _written(number: float, dimension: Dimension) -> str:
     for suffix, factor in _WRITTEN[dimension]:
-        scaled = round(number / factor, 3)
-        if number >= factor and scaled * factor == number:
+        scaled = round(number / factor, 1 if suffix == "k" else 3)  # 13k, yet 4096
+        if number >= factor and scaled * factor == number and (factor != _YEAR or scaled == int(scaled)):
             return f"{_plain(scaled)}{suffix}"
     return f"{_plain(number)}{_WRITTEN[dimension][-1][0]}"
 

@@ -78,7 +78,7 @@ class Conversation(Value):
             return self
         profile = answer(self.profile, self.at, given)
         profile = normalised(profile, self.at) if normalise else profile
-        return Conversation(profile=profile, at=_next(profile, self.at))
+        return Conversation(profile=profile, at=self._next(profile, self.at))
 
     def unknown(self) -> Conversation:
         """Take "don't know" as the answer and go on."""
@@ -86,7 +86,12 @@ class Conversation(Value):
 
     def skip(self) -> Conversation:
         """Go on and leave the answer as it is."""
-        return self.model_copy(update={"at": _next(self.profile, self.at)}) if self.at else self
+        return self.model_copy(update={"at": self._next(self.profile, self.at)}) if self.at else self
+
+    def _next(self, profile: Profile, path: str) -> str | None:
+        """Return the open question after *path*; after one that was answered before, the next of all, as in a review."""
+        was_open = not _is_answered(self.profile, field_of(path))
+        return _first(profile, lambda each: not (was_open and _is_answered(profile, each)), FIELDS[_number(path) + 1 :])
 
     def back(self) -> Conversation:
         """Return to the question before; at the first one, stay."""
@@ -144,10 +149,6 @@ def _is_answered(profile: Profile, asked: ProfileField) -> bool:
 
 def _first(profile: Profile, wanted: Callable[[ProfileField], bool], fields: Any) -> str | None:
     return next((each.path for each in fields if applies(profile, each) and wanted(each)), None)
-
-
-def _next(profile: Profile, path: str) -> str | None:
-    return _first(profile, lambda each: True, FIELDS[_number(path) + 1 :])
 
 
 def _number(path: str) -> int:

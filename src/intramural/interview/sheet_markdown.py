@@ -54,6 +54,8 @@ class Reading(Value):
     """What a filled-in sheet said."""
 
     profile: Profile
+    questions: int
+    """Of the interview, found in it."""
     taken: int
     """Answers that were read."""
     unread: tuple[Unread, ...]
@@ -109,7 +111,7 @@ class _Reader:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self.taken = 0
+        self.questions = self.taken = 0
         self.unread: list[Unread] = []
         self.question: _Question | None = None
         self.printed = {each.strip() for each in write(sheet_of(Profile())).split("\n")}
@@ -125,7 +127,8 @@ class _Reader:
             self._miss(end + 1, "the notes are longer than 20,000 characters")
         elif notes:
             self.profile = self.profile.model_copy(update={"notes": notes})
-        return Reading(profile=self.profile, taken=self.taken, unread=tuple(sorted(self.unread, key=lambda each: each.line)))
+        unread = tuple(sorted(self.unread, key=lambda each: each.line))
+        return Reading(profile=self.profile, questions=self.questions, taken=self.taken, unread=unread)
 
     def _miss(self, line: int, words: str) -> None:
         self.unread.append(Unread(line=line, words=words))
@@ -145,6 +148,7 @@ class _Reader:
         self._close()
         try:
             self.question = _Question(field_of(path))
+            self.questions += 1
         except KeyError:
             self._miss(number, no_such_question(path))
 
