@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench bench-train bench-intake bench-start clean
+.PHONY: help install demo test check format bench bench-train bench-intake bench-start bench-walls clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ demo: $(VENV)/.train ## Fine-tune the starter model on made tickets and show the
 
 test: $(VENV)/.servers ## Everything: the fast gate, integration, acceptance and fault tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest tests/integration tests/acceptance tests/faults tests/gpu
+	$(BIN)/python -m pytest tests/integration tests/redteam tests/acceptance tests/faults tests/gpu
 
 check: $(VENV)/.dev ## The fast gate: format, lint, types, imports, unit and architecture tests
 	$(BIN)/ruff format --check src tests bench demo docs
@@ -61,6 +61,9 @@ bench-intake: $(VENV)/.train ## Intake speed against plain json.loads
 
 bench-start: $(VENV)/.train ## Start-up of the command line and of a run, cold and warm
 	$(BIN)/python bench/bench_start.py
+
+bench-walls: $(VENV)/.train ## What it costs to start a confined process
+	$(BIN)/python bench/bench_walls.py
 
 clean: ## Remove the environment, the demo's files and caches
 	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

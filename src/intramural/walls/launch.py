@@ -1,0 +1,271 @@
+"""
+Start a process within walls, and deal with it afterwards from whatever process comes to it.
+
+    FOLDER/walls.json     who runs under which level (the supervisor writes it before the process begins)
+    FOLDER/receipt.jsonl  what it tried to reach (`receipts.read_receipt`)
+    FOLDER/walls.log      what a supervisor that failed said
+
+FOLDER belongs to this side: the process does not see it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import intramural
+from intramural.domain.confinement import Confinement, Level
+from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
+from intramural.walls import bubblewrap, syscalls
+from intramural.walls.processes import Process
+from intramural.walls.record import FINAL
+from intramural.walls.supervisor import STATE
+
+LOG = "walls.log"
+READY_SECONDS = 30.0
+RECEIPT_SECONDS = 10.0
+"""How long after its process a supervisor may take to finish the receipt."""
+LOOK_SECONDS = 0.01
+_START = "import sys; sys.path.insert(0, {!r}); from intramural.walls.supervisor import main; main()"
+
+
+@dataclass(frozen=True)
+class Confined:
+    """A process within walls; every process of the same user can hold one of these for it."""
+
+    folder: Path
+    level: Level
+    job: Process
+    """The process itself, as this machine numbers it."""
+    first: Process
+    """All others end with it: the first process of the namespace, or the job."""
+    supervisor: Process
+    run: Path
+    """Where this side reaches the run directory: a folder, or a way into the memory of the walls."""
+    _control: int | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def pid(self) -> int:
+        """The process's number on this machine."""
+        return self.job.pid
+
+    def release(self) -> None:
+        """Let a held process begin its work."""
+        if self._control is not None:
+            with contextlib.suppress(BrokenPipeError):  # its supervisor is gone, and so is it
+                os.write(self._control, b"go\n")
+            os.close(self._control)
+            object.__setattr__(self, "_control", None)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal to the process; False when it is gone."""
+        return self.job.send(number)
+
+    def is_alive(self) -> bool:
+        """Tell whether the process still works."""
+        return self.job.is_alive()
+
+    def kill(self) -> bool:
+        """End the process and all it started; its receipt is finished, its run directory stays."""
+        return self.first.send(signal.SIGKILL)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the process has ended and its receipt is there; False when that took longer."""
+        until = None if seconds is None else time.monotonic() + seconds
+        with self.job.handle() as handle:
+            if handle is not None and not select.select([handle], [], [], seconds)[0]:
+                return False
+        finish = time.monotonic() + RECEIPT_SECONDS if until is None else until
+        while not (self.folder / FINAL).exists() and self.supervisor.is_alive():
+            if time.monotonic() >= finish:
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
+
+    def close(self) -> None:
+        """End the process if it still runs, and let go of a run directory that lay in memory."""
+        if self._control is not None:
+            os.close(self._control)
+            object.__setattr__(self, "_control", None)
+        self.supervisor.send(signal.SIGTERM)
+
+
+def adopt(folder: Path) -> Confined:
+    """Return the process whose supervisor keeps *folder*, alive or not. Raises `NotFound`."""
+    try:
+        state = json.loads((folder / STATE).read_text())
+    except FileNotFoundError:
+        raise NotFound("No process was started on this folder.", hint="Start one with `launch`.") from None
+    job, first, supervisor = (Process(**state[name]) for name in ("job", "first", "supervisor"))
+    return Confined(folder, Level(state["level"]), job, first, supervisor, Path(state["run"]))
+
+
+def launch(
+    command: Sequence[str],
+    confinement: Confinement,
+    *,
+    folder: Path,
+    level: Level,
+    environment: Mapping[str, str] | None = None,
+    output: int | None = None,
+    pass_fds: Sequence[int] = (),
+    hold: bool = False,
+) -> Confined:
+    """
+    Start *command* under *level*, in its run directory; return once it is there, before it begins when it is to *hold*.
+
+    *output* takes what it prints (nowhere when not given); of this process's descriptors
+    it gets *pass_fds* and no other. Raises `Refused` below the level that the
+    confinement requires, `Unavailable` when the walls cannot be raised.
+    """
+    _check(confinement, level, pass_fds)
+    if (folder / STATE).exists():
+        raise Conflict("A process was started on this folder before.", hint="Give each process a folder of its own.")
+    with contextlib.ExitStack() as stack:
+        sink = output if output is not None else stack.enter_context(open(os.devnull, "wb")).fileno()
+        plan = _plan(command, confinement, level, dict(environment or {}))
+        plan |= {"folder": str(folder.resolve()), "output": sink, "pass_fds": list(pass_fds)}
+        return _supervise(plan, folder, hold)
+
+
+def python_view() -> tuple[str, ...]:
+    """Return what a confined Python needs to read to be this one: interpreter, libraries, this package."""
+    places = {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    places.add(str(Path(intramural.__file__).parent))
+    places.add(str(Path(sys.executable).resolve().parent.parent))
+    outside = sorted(each for each in places if not each.startswith("/usr/") and each != "/usr")
+    return tuple(each for each in outside if not any(each.startswith(f"{other}/") for other in outside))
+
+
+def _check(confinement: Confinement, level: Level, pass_fds: Sequence[int]) -> None:
+    if any(stat.S_ISDIR(os.fstat(each).st_mode) for each in pass_fds):
+        raise InvalidInput("An open folder leads out of any walls.", hint="Pass files, pipes or sockets.")
+    if level < confinement.required:
+        raise Refused(
+            f"The level {confinement.required.value} is required; this machine reaches {level.value}.",
+            hint="Allow user namespaces on this machine, or require less.",
+            rule="isolation.level",
+        )
+    if level is Level.LANDLOCK and confinement.egress:
+        raise Refused(
+            f"At the level {level.value} no destination can be allowed.",
+            hint="Allow user namespaces on this machine, or remove the destinations.",
+            rule="isolation.egress",
+        )
+
+
+def _plan(command: Sequence[str], confinement: Confinement, level: Level, environment: dict[str, str]) -> dict[str, Any]:
+    """Say a confinement in the plain words that the supervisor understands."""
+    limits = confinement.limits
+    inside = level is Level.NAMESPACES
+    run = confinement.run_directory or (bubblewrap.RUN_IN_MEMORY if inside else _folder_in_memory())
+    scratch = "/tmp" if inside else f"{run}/.tmp"  # noqa: S108 - a file system of its own
+    if not inside:
+        Path(scratch).mkdir(mode=0o700, exist_ok=True)
+    environment = bubblewrap.environment_inside(environment, run=run, scratch=scratch, proxy=inside)
+    plan: dict[str, Any] = {
+        "level": level.value,
+        "command": list(command),
+        "environment": environment,
+        "run": run,
+        "linger": confinement.run_directory is None,
+        "memory": limits.memory_bytes,
+        "processes": limits.processes,
+        "processors": limits.processors,
+        "open_files": limits.open_files,
+        "file_bytes": limits.file_bytes,
+        "egress": [each.document() for each in confinement.egress],
+    }
+    if level is not Level.NONE:
+        plan["filter"] = syscalls.filter_for(os.uname().machine, sockets=inside).hex()
+    if inside:
+        program = bubblewrap.find()
+        if program is None:
+            raise Unavailable("bubblewrap is not installed.", hint="Install it from the system's packages.")
+        plan["bubblewrap"] = str(program)
+        plan |= {"options": bubblewrap.options(confinement, environment), "last_options": bubblewrap.LAST_OPTIONS}
+        plan["files"] = bubblewrap.FILES
+    elif level is Level.LANDLOCK:
+        plan |= {"read": list(confinement.read_only), "write": [run], "devices": list(confinement.devices)}
+    return plan
+
+
+def _folder_in_memory() -> str:
+    """Return a new folder in the machine's shared memory, where no namespace can hold one."""
+    try:
+        return tempfile.mkdtemp(prefix="intramural-", dir="/dev/shm")
+    except OSError as error:
+        raise Unavailable(
+            f"There is no memory for a run directory: {error.strerror}.", hint="Mount /dev/shm, or name a run directory."
+        ) from error
+
+
+def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
+    """Start the supervisor of *plan* and wait until its process is there."""
+    content = os.memfd_create("plan", os.MFD_CLOEXEC)
+    os.write(content, json.dumps(plan).encode())
+    os.lseek(content, 0, os.SEEK_SET)
+    control_out, control = os.pipe()
+    ready, ready_in = os.pipe()
+    passed = (content, control_out, ready_in)
+    start = _START.format(str(Path(intramural.__file__).parent.parent))
+    command = [sys.executable, "-I", "-S", "-c", start, *(str(each) for each in passed)]
+    if not hold:
+        os.write(control, b"go\n")
+    try:
+        with open(folder / LOG, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+            subprocess.run(
+                command,
+                check=True,
+                env={},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=(*passed, plan["output"], *plan["pass_fds"]),
+            )
+        for each in passed:
+            os.close(each)
+        _await(ready, folder)
+    except BaseException as error:
+        os.close(control)
+        if isinstance(error, (OSError, subprocess.CalledProcessError)):
+            raise Unavailable("The supervisor of a process could not be started.", hint=f"Look at {LOG}.") from error
+        raise
+    finally:
+        os.close(ready)
+    confined = adopt(folder)
+    object.__setattr__(confined, "_control", control)
+    if not hold:
+        confined.release()
+    return confined
+
+
+def _await(ready: int, folder: Path) -> None:
+    """Read the supervisor's line. Raises `Unavailable` when the walls could not be raised."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if not select.select([ready], [], [], READY_SECONDS)[0]:
+            raise Unavailable(
+                f"The walls were not there after {READY_SECONDS:.0f} seconds.", hint="Free the machine, then try again."
+            )
+        chunk = os.read(ready, 4096)
+        if not chunk:
+            raise Unavailable("The supervisor ended before its process began.", hint=f"Look at {folder.name}/{LOG}.")
+        line += chunk
+    problem = json.loads(line).get("error")
+    if problem is not None:
+        raise Unavailable(f"The walls cannot be raised: {problem}.", hint="`intramural doctor` says what this machine allows.")
