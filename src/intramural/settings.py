@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from intramural.domain.value import Value
 from intramural.errors import InvalidInput, Unavailable
+from intramural.vault.providers import ProviderName
 
 FILE = "intramural.toml"
 PREFIX = "INTRAMURAL_"
@@ -36,6 +37,24 @@ class Settings(Value):
     warm_idle_minutes: Annotated[float, Field(gt=0)] = 15.0
     hub_endpoint: str | None = None
     """A mirror of the model hub; `HF_ENDPOINT` is read too."""
+    keys_provider: ProviderName = "local"
+    """Who holds the key that wraps all others: `local`, `keyring`, `openbao`, `aws`, `gcp` or `pkcs11`."""
+    keys_key: str | None = None
+    """The provider's name of that key; for AWS its id, ARN or alias, for Google its whole resource name."""
+    keys_address: str | None = None
+    """The URL of OpenBao, the region or endpoint of AWS, or `MODULE?token=LABEL` of PKCS#11."""
+    keys_secret_file: Path | None = None
+    """A file, readable for its owner alone, with the passphrase, API credential or PIN that the provider wants."""
+    keys_per_dataset: bool = True
+    """Give every data set a provider key of its own, where the provider can destroy one at once."""
+    audit_keep_access_days: Annotated[int, Field(ge=1)] | None = None
+    """How long the audit trail keeps who read or exported content; `audit prune` takes older bodies, none keeps them."""
+    audit_keep_change_days: Annotated[int, Field(ge=1)] | None = None
+    """The same for what members changed."""
+    audit_keep_run_days: Annotated[int, Field(ge=1)] | None = None
+    """The same for runs that the platform started and ended."""
+    audit_keep_refusal_days: Annotated[int, Field(ge=1)] | None = None
+    """The same for refusals."""
 
 
 def load_settings(home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -69,7 +88,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _flat(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -78,6 +97,14 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise Unavailable(
             f"{path} cannot be read: {os.strerror(error.errno or 0)}.", hint="Set INTRAMURAL_HOME to a folder of yours."
         ) from error
+
+
+def _flat(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of a table under the table's name: `provider` in `[keys]` is `keys_provider`."""
+    pairs: dict[str, Any] = {}
+    for name, found in document.items():
+        pairs |= {f"{name}_{key}": each for key, each in found.items()} if isinstance(found, dict) else {name: found}
+    return pairs
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from intramural.app.run_control import LocalRunControl
 from intramural.app.transport import LocalTransport
 from intramural.client import Client
 from intramural.domain.access import Actor, Role
+from intramural.domain.audit import AuditRetention, Origin
 from intramural.domain.value import ProjectId
 from intramural.errors import Unavailable
+from intramural.service.audit_key import AuditKey
 from intramural.service.context import Context
 from intramural.settings import Settings, load_settings
 from intramural.store import Store
 from intramural.vault import Vault
+from intramural.vault.providers import KeyChoice
 
 PROJECT = ProjectId("default")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -52,6 +55,19 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         run_control=LocalRunControl(),
         hub_endpoint=settings.hub_endpoint,
         parallel_runs=settings.parallel_runs,
+        keys=KeyChoice(
+            folder=settings.home / "keys",
+            provider=settings.keys_provider,
+            key=settings.keys_key,
+            address=settings.keys_address,
+            secret_file=settings.keys_secret_file,
+            per_dataset=settings.keys_per_dataset,
+        ),
+        origin=Origin(host=os.uname().nodename, uid=os.getuid(), pid=os.getpid()),
+        audit_key=AuditKey(settings.home / "keys"),
+        audit_retention=AuditRetention(
+            **{kind: getattr(settings, f"audit_keep_{kind}_days") for kind in AuditRetention.model_fields}
+        ),
     )
 
 

@@ -15,11 +15,13 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from intramural.client.transport import OnProgress, silent
+from intramural.domain.audit import AuditFilter
+from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Value
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
-from intramural.service import artifacts, audit, datasets, drill, jobs, models
+from intramural.service import artifacts, audit, datasets, drill, jobs, measurements, models
 from intramural.service.context import Context
 
 V = TypeVar("V", bound=Value)
@@ -74,7 +76,16 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "artifacts/*"): lambda ctx, r: artifacts.show_artifact(ctx, r.parts[0]),
     ("POST", "artifacts/*/export"): lambda ctx, r: artifacts.export_artifact(ctx, r.parts[0], Path(r.body["folder"])),
     ("POST", "artifacts/*/verify"): lambda ctx, r: artifacts.verify_artifact(ctx, r.parts[0]),
+    ("POST", "measurements"): lambda ctx, r: measurements.measure_jobs(ctx, _read(MeasureOptions, r.body), r.on_progress),
     ("GET", "audit"): lambda ctx, r: audit.list_audit(ctx, **r.query),
+    ("POST", "audit/search"): lambda ctx, r: audit.search_audit(ctx, _read(AuditFilter, r.body)),
+    ("POST", "audit/verify"): lambda ctx, r: audit.verify_audit(ctx, **r.body),
+    ("GET", "audit/entries/*/proof"): lambda ctx, r: audit.prove_audit(ctx, int(r.parts[0])),
+    ("POST", "audit/exports"): lambda ctx, r: audit.export_audit(ctx, Path(r.body["file"]), r.body["form"], r.body["after"]),
+    ("GET", "audit/holds"): lambda ctx, _: audit.list_holds(ctx),
+    ("POST", "audit/holds"): lambda ctx, r: audit.hold_audit(ctx, **r.body),
+    ("DELETE", "audit/holds/*"): lambda ctx, r: audit.release_audit(ctx, r.parts[0]),
+    ("POST", "audit/prune"): lambda ctx, r: audit.prune_audit(ctx, **r.body),
 }
 """Below `/api/v1/projects/{project}/`; a star is one part of the path."""
 

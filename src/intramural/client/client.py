@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from intramural.client.transport import OnProgress, Transport, silent
-from intramural.domain.access import AuditEntry
 from intramural.domain.artifact import Artifact
+from intramural.domain.audit import AuditCheck, AuditEntry, AuditFilter, AuditProof, Exported, Hold, Pruned
 from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
 from intramural.domain.job import Job
+from intramural.domain.measure_options import MeasureOptions
+from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.report import JobReport
 from intramural.domain.spec import JobSpec
@@ -150,9 +152,48 @@ class Client:
         """Read an artifact whole and compare with its digests. Raises `IntegrityFailure`."""
         return Artifact.model_validate(self._call("POST", f"/artifacts/{_part(ref)}/verify"))
 
+    def measure_jobs(self, options: MeasureOptions | None = None, on_progress: OnProgress = silent) -> Measurement:
+        """Compute the interview's numbers from records of jobs, by default the platform's own."""
+        body = (options or MeasureOptions()).document()
+        return Measurement.model_validate(self._call("POST", "/measurements", body=body, on_progress=on_progress))
+
     def list_audit(self, limit: int = 20) -> list[AuditEntry]:
         """Return the newest audit entries, the newest last."""
         return [AuditEntry.model_validate(each) for each in self._call("GET", "/audit", query={"limit": limit})]
+
+    def search_audit(self, wanted: AuditFilter) -> list[AuditEntry]:
+        """Return the newest audit entries that match, the newest last."""
+        return [AuditEntry.model_validate(each) for each in self._call("POST", "/audit/search", body=wanted.document())]
+
+    def verify_audit(self, *, accept: bool = False) -> AuditCheck:
+        """Check the whole trail; *accept* answers for what was not signed. Raises `IntegrityFailure`."""
+        return AuditCheck.model_validate(self._call("POST", "/audit/verify", body={"accept": accept}))
+
+    def prove_audit(self, seq: int) -> AuditProof:
+        """Return the proof that one entry is in the signed trail."""
+        return AuditProof.model_validate(self._call("GET", f"/audit/entries/{seq}/proof"))
+
+    def export_audit(self, file: Path, form: str = "ocsf", after: int = 0) -> Exported:
+        """Write the entries after *after* to a file, as `ocsf`, `cef` or `syslog`."""
+        body = {"file": str(file), "form": form, "after": after}
+        return Exported.model_validate(self._call("POST", "/audit/exports", body=body))
+
+    def list_holds(self) -> list[Hold]:
+        """Return the legal holds that stand."""
+        return [Hold.model_validate(each) for each in self._call("GET", "/audit/holds")]
+
+    def hold_audit(self, name: str, subject: str | None = None, target: str | None = None) -> Hold:
+        """Stop the pruning of everybody's bodies, or of those of a subject or an object."""
+        body = {"name": name, "subject": subject, "target": target}
+        return Hold.model_validate(self._call("POST", "/audit/holds", body=body))
+
+    def release_audit(self, name: str) -> Hold:
+        """End a legal hold."""
+        return Hold.model_validate(self._call("DELETE", f"/audit/holds/{_part(name)}"))
+
+    def prune_audit(self, *, dry_run: bool = False) -> Pruned:
+        """Take away bodies whose retention is over; their proof stays."""
+        return Pruned.model_validate(self._call("POST", "/audit/prune", body={"dry_run": dry_run}))
 
     def _call(self, method: str, path: str, **rest: Any) -> Any:
         return self._transport.request(method, self._root + path, **rest)

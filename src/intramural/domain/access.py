@@ -1,5 +1,5 @@
 """
-Who may do what: actors, roles, actions, and the entry every act leaves.
+Who may do what: actors, roles, actions. The entry that every act leaves is in `domain.audit`.
 
 Permission and audit share one word list, `Action`, written `resource:verb`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from intramural.domain.value import Instant, ProjectId, Value
+from intramural.domain.value import Value
 
 
 class Action(StrEnum):
@@ -26,7 +26,13 @@ class Action(StrEnum):
     RUN_START = "run:start"
     RUN_END = "run:end"
     ARTIFACT_EXPORT = "artifact:export"
+    PROFILE_MEASURE = "profile:measure"
     AUDIT_READ = "audit:read"
+    AUDIT_EXPORT = "audit:export"
+    AUDIT_VERIFY = "audit:verify"
+    AUDIT_PRUNE = "audit:prune"
+    AUDIT_HOLD = "audit:hold"
+    AUDIT_RELEASE = "audit:release"
 
 
 class Role(StrEnum):
@@ -39,7 +45,16 @@ class Role(StrEnum):
 
 
 _SYSTEM = frozenset({Action.RUN_START, Action.RUN_END})
-_OWNER_ONLY = frozenset({Action.MODEL_REMOVE})
+_OWNER_ONLY = frozenset(
+    {
+        Action.MODEL_REMOVE,
+        Action.AUDIT_EXPORT,
+        Action.AUDIT_VERIFY,
+        Action.AUDIT_PRUNE,
+        Action.AUDIT_HOLD,
+        Action.AUDIT_RELEASE,
+    }
+)
 
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action) - _SYSTEM,
@@ -59,24 +74,3 @@ class Actor(Value):
     def may(self, action: Action) -> bool:
         """Tell whether the actor's role holds *action*."""
         return action in ALLOWED[self.role]
-
-
-class Decision(StrEnum):
-    """How an act ended at the door."""
-
-    ALLOWED = "allowed"
-    REFUSED = "refused"
-
-
-class AuditEntry(Value):
-    """One act or one refusal, written in the transaction of the act."""
-
-    at: Instant
-    project: ProjectId
-    subject: str
-    action: Action
-    decision: Decision
-    target: str | None = None
-    """What it was about, by name or digest; never content."""
-    rule: str | None = None
-    """The rule that refused it."""

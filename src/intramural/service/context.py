@@ -8,19 +8,25 @@ one is rolled back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from intramural.domain.access import Action, Actor, AuditEntry, Decision
+from intramural.domain.access import Action, Actor
+from intramural.domain.audit import AuditEntry, AuditRetention, Decision, Origin
+from intramural.domain.audit_head import TrailHead
 from intramural.domain.value import ProjectId
 from intramural.domain.views import ModelSource
 from intramural.errors import Refused
+from intramural.service.audit_key import AuditKey
 from intramural.store import Reading, Store, Transaction
 from intramural.vault import Vault
+from intramural.vault.providers import KeyChoice, KeyProvider, open_provider
 
 OnProgress = Callable[[int, int, str], None]
 """Told how much is done, of how much, and in words what."""
@@ -58,11 +64,23 @@ class Context:
     run_control: RunControl
     hub_endpoint: str | None = None
     parallel_runs: int = 1
+    keys: KeyChoice | None = None
+    """Who holds the customer's key; by default key files in the home."""
+    origin: Origin | None = None
+    """From where the actor acts."""
+    audit_key: AuditKey | None = None
+    """Signs the trail; without one it is chained, and nobody vouches for it."""
+    audit_retention: AuditRetention = field(default_factory=AuditRetention)
 
     @property
     def runs(self) -> Path:
         """Where run directories are."""
         return self.home / "runs"
+
+    @cached_property
+    def key_provider(self) -> KeyProvider:
+        """Who wraps and unwraps the scope keys."""
+        return open_provider(self.keys or KeyChoice(folder=self.home / "keys"))
 
     def read(self) -> AbstractContextManager[Reading]:
         """Read one consistent state."""
@@ -76,16 +94,22 @@ class Context:
 
     @contextmanager
     def act(self, action: Action, project: ProjectId | None = None, *, target: str | None = None) -> Iterator[Transaction]:
-        """Open the transaction of one act; record it, or the refusal that ends it."""
+        """
+        Open the transaction of one act; record it, or the refusal that ends it.
+
+        What is known only inside goes into `tx.concerns`: the object's `digest`, its `target`, a `detail`.
+        """
         project = project or self.project
         self.check(action, project, target=target)
         try:
             with self.store.writing() as tx:
                 yield tx
-                tx.audit.append(self._entry(action, Decision.ALLOWED, target, None, project))
+                entry = self._entry(action, Decision.ALLOWED, target, None, project)
+                end = self._append(tx, entry.model_copy(update=tx.concerns))
         except Refused as refusal:
             self._record(action, Decision.REFUSED, target, rule=str(refusal.about.get("rule", refusal.code)), project=project)
             raise
+        self._committed(end)
 
     def refuse(self, action: Action, refusal: Refused, *, target: str | None = None) -> Refused:
         """Record a refusal that slow work came to outside a transaction; return it for raising."""
@@ -96,17 +120,35 @@ class Context:
         self, action: Action, decision: Decision, target: str | None, *, rule: str | None, project: ProjectId | None = None
     ) -> None:
         with self.store.writing() as tx:
-            tx.audit.append(self._entry(action, decision, target, rule, project or self.project))
+            end = self._append(tx, self._entry(action, decision, target, rule, project or self.project))
+        self._committed(end)
+
+    def _append(self, tx: Transaction, entry: AuditEntry) -> TrailHead:
+        return tx.audit.append(entry, self.audit_key)
+
+    def _committed(self, end: TrailHead) -> None:
+        """Only what is on the disk is witnessed: a head of an act that was rolled back would be a false alarm."""
+        if self.audit_key is not None:
+            self.audit_key.remember(end)
 
     def _entry(
         self, action: Action, decision: Decision, target: str | None, rule: str | None, project: ProjectId
     ) -> AuditEntry:
+        name, digest = _name_and_digest(target)
         return AuditEntry(
             at=self.now(),
             project=project,
             subject=self.actor.subject,
             action=action,
             decision=decision,
-            target=target,
+            target=name,
+            digest=digest,
             rule=rule,
+            origin=self.origin,
         )
+
+
+def _name_and_digest(target: str | None) -> tuple[str | None, str | None]:
+    """Part `name sha256:…`."""
+    found = re.fullmatch(r"(.+) (sha256:[0-9a-f]{64})", target or "", re.DOTALL)
+    return (found[1], found[2]) if found else (target, None)

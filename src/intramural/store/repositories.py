@@ -8,14 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from intramural.domain.access import AuditEntry
 from intramural.domain.artifact import Artifact
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, JobId, ProjectId, RunId
 from intramural.errors import NotFound
-from intramural.store.tables import ARTIFACTS, AUDIT, DATASETS, EVENTS, JOBS, MODELS, RUNS
+from intramural.store.tables import ARTIFACTS, DATASETS, EVENTS, JOBS, MODELS, RUNS
 
 RESTORED = "Was the database restored from an older backup?"
 
@@ -70,7 +69,7 @@ class Datasets(Repository):
         self._run(insert(DATASETS).values(row))
 
     def replace(self, project: ProjectId, dataset: DatasetVersion) -> None:
-        """Store *dataset* anew; only its token statistics ever change."""
+        """Store *dataset* anew: its token statistics change, where it is sealed, and whether it was shredded."""
         where = (DATASETS.c.project == project, DATASETS.c.name == dataset.name, DATASETS.c.version == dataset.version)
         self._run(update(DATASETS).where(*where).values(document=dataset.document()))
 
@@ -83,15 +82,16 @@ class Datasets(Repository):
         return DatasetVersion.model_validate(found) if found else None
 
     def digests(self) -> set[Digest]:
-        """Return the files of every version of every project."""
+        """Return the sealed files of every version of every project."""
         documents = self._run(select(DATASETS.c.document)).scalars()
-        return {document[side] for document in documents for side in ("train_digest", "holdout_digest")}
+        sides = ("train_digest", "holdout_digest", "train_sealed", "holdout_sealed")
+        return {document[side] for document in documents for side in sides if document.get(side)}
 
     def with_digest(self, project: ProjectId, name: str, digest: str) -> DatasetVersion | None:
-        """Return the version of *name* with that digest."""
+        """Return the version of *name* with that digest, unless it was shredded."""
         where = (DATASETS.c.project == project, DATASETS.c.name == name, DATASETS.c.digest == digest)
-        found = self._run(select(DATASETS.c.document).where(*where)).scalar()
-        return DatasetVersion.model_validate(found) if found else None
+        found = [DatasetVersion.model_validate(each) for each in self._run(select(DATASETS.c.document).where(*where)).scalars()]
+        return next((each for each in found if each.shredded_at is None), None)
 
     def all(self, project: ProjectId) -> list[DatasetVersion]:
         """Return every version, by name and number."""
@@ -247,16 +247,3 @@ class Artifacts(Repository):
     def digests(self) -> set[Digest]:
         """Return the folder of every artifact of every project."""
         return set(self._run(select(ARTIFACTS.c.digest).distinct()).scalars())
-
-
-class Audit(Repository):
-    """Audit entries, append only."""
-
-    def append(self, entry: AuditEntry) -> None:
-        """Append *entry*."""
-        self._run(insert(AUDIT).values(at=entry.at.timestamp(), project=entry.project, document=entry.document()))
-
-    def newest(self, project: ProjectId, limit: int) -> list[AuditEntry]:
-        """Return the newest entries, the newest last."""
-        query = select(AUDIT.c.document).where(AUDIT.c.project == project).order_by(AUDIT.c.id.desc()).limit(limit)
-        return [AuditEntry.model_validate(each) for each in reversed(self._run(query).scalars().all())]

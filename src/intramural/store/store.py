@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DatabaseError, DisconnectionError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from intramural.errors import Conflict, Unavailable
-from intramural.store.repositories import Artifacts, Audit, Datasets, Events, Jobs, Models, Runs
-from intramural.store.tables import METADATA, SCHEMA, SCHEMA_VERSION
+from intramural.store.audit import Audit
+from intramural.store.migrations import bring_up_to_date
+from intramural.store.repositories import Artifacts, Datasets, Events, Jobs, Models, Runs
+from intramural.store.scope_keys import Certificates, ScopeKeys
+from intramural.store.tables import SCHEMA, SCHEMA_VERSION
 
 BUSY_MILLISECONDS = 10_000
 FULL_BYTES = 256 << 10
@@ -39,11 +42,18 @@ class Reading:
         self.runs = Runs(connection)
         self.events = Events(connection)
         self.artifacts = Artifacts(connection)
+        self.scope_keys = ScopeKeys(connection)
+        self.certificates = Certificates(connection)
         self.audit = Audit(connection)
 
 
 class Transaction(Reading):
     """A reading that may write; commits when its block ends, rolls back when it raises."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self.concerns: dict[str, Any] = {}
+        """What the act's audit entry says beside what `act` was told: `target`, `digest`, `detail`."""
 
 
 class Store:
@@ -85,6 +95,11 @@ class Store:
         with self._connected("BEGIN IMMEDIATE") as connection:
             yield Transaction(connection)
 
+    def forget_log(self) -> None:
+        """Move the log into the file and empty it, so that what a transaction overwrote is in neither."""
+        with _translated(self._folder), self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
     @contextmanager
     def _connected(self, begin: str) -> Iterator[Connection]:
         with _translated(self._folder), self._engine.connect() as connection:
@@ -101,11 +116,9 @@ class Store:
         with self._connected("BEGIN") as connection:
             has_schema = connection.dialect.has_table(connection, SCHEMA.name)
             version = connection.execute(select(SCHEMA.c.version)).scalar() if has_schema else None
-        if version is None:
+        if version is None or version < SCHEMA_VERSION:
             with self._connected("BEGIN IMMEDIATE") as connection:
-                METADATA.create_all(connection, checkfirst=True)
-                if connection.execute(select(SCHEMA.c.version)).scalar() is None:
-                    connection.execute(insert(SCHEMA).values(version=SCHEMA_VERSION))
+                bring_up_to_date(connection)
         elif version > SCHEMA_VERSION:
             raise Unavailable(
                 f"The database is of version {version}; this intramural knows {SCHEMA_VERSION}.", hint="Upgrade intramural."

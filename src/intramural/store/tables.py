@@ -6,9 +6,9 @@ A change here raises `SCHEMA_VERSION` and brings a migration.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 METADATA = MetaData()
 
@@ -89,11 +89,35 @@ ARTIFACTS = Table(
 )
 
 AUDIT = Table(
-    "audit_entries",
+    "audit_trail",
     METADATA,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("at", Float, nullable=False),
-    Column("project", String, nullable=False),
-    Column("document", JSON, nullable=False),
-    sqlite_autoincrement=True,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("body", Text),
+    Column("salt", LargeBinary),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Index("audit_by_kind", "kind", "at"),
 )
+"""No column repeats what the body says, so that a search cannot be made to lie; body and salt are empty once pruned."""
+
+AUDIT_END = Table(
+    "audit_end",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", Integer, nullable=False),
+    Column("last_at", Integer, nullable=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("note", Text),
+)
+"""One row: what the next entry is chained to, and the newest signed head."""
+
+AUDIT_HEADS = Table(
+    "audit_heads",
+    METADATA,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+"""Signed heads that are kept, so that a break is found near its place."""

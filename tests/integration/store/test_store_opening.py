@@ -25,13 +25,13 @@ def test_a_store_opens_again_with_what_is_in_it(tmp_path):
     path = tmp_path / "intramural.db"
     Store.in_file(path)
     with sqlite3.connect(path) as raw:
-        raw.execute("INSERT INTO audit_entries (at, project, document) VALUES (0, 'p', '{}')")
+        raw.execute("INSERT INTO run_events (run_id, seq, type, body) VALUES ('run-1', 1, 'notice', '{}')")
     raw.close()
 
     Store.in_file(path)
 
     raw = sqlite3.connect(path)
-    assert raw.execute("SELECT count(*), (SELECT count(*) FROM schema_version) FROM audit_entries").fetchone() == (1, 1)
+    assert raw.execute("SELECT count(*), (SELECT count(*) FROM schema_version) FROM run_events").fetchone() == (1, 1)
     raw.close()
 
 

@@ -1,0 +1,218 @@
+"""
+The audit trail as other systems read it: OCSF as JSON lines, CEF, and syslog.
+
+OCSF lines carry, under `unmapped.intramural`, all that verifying them offline needs; the
+first also where the trail stood before it, the last the signed head. CEF and syslog carry
+each entry's place and leaf hash, which lead back to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import intramural
+from intramural.domain.audit import AuditEntry, Decision
+from intramural.domain.audit_chain import KINDS, Link, instant
+from intramural.domain.audit_head import TrailHead
+from intramural.errors import InvalidInput
+
+OCSF_VERSION = "1.6.0"
+API_ACTIVITY = 6003
+UNKNOWN, CREATE, READ, UPDATE, DELETE, OTHER = 0, 1, 2, 3, 4, 99
+ACTIVITIES = {
+    **dict.fromkeys(("add", "submit", "hold", "start"), CREATE),
+    **dict.fromkeys(("sample", "export", "read", "verify"), READ),
+    **dict.fromkeys(("pause", "resume", "approve", "release"), UPDATE),
+    **dict.fromkeys(("remove", "prune", "shred"), DELETE),
+}
+"""What a verb is in OCSF; a verb that is not here is another activity."""
+INFORMATIONAL, LOW = 1, 2
+LOG_AUDIT = 13
+"""The facility of syslog."""
+ENTERPRISE = 32473
+"""The number that RFC 5612 keeps for examples; the platform has none of its own."""
+
+
+def ocsf(link: Link, before: bytes) -> dict[str, Any]:
+    """Return an entry as an OCSF API Activity."""
+    entry = AuditEntry.model_validate_json(link.body) if link.body is not None else None
+    kind = KINDS[link.kind].value
+    chain = {
+        "seq": link.seq,
+        "at": link.at,
+        "kind": kind,
+        "before": before.hex(),
+        "commitment": link.commitment.hex(),
+        "leaf": link.leaf.hex(),
+    }
+    if link.body is not None and link.salt is not None:
+        chain |= {"body": link.body.decode(), "salt": link.salt.hex()}
+    activity = ACTIVITIES.get(entry.action.partition(":")[2], OTHER) if entry else UNKNOWN
+    refused = entry is not None and entry.decision is Decision.REFUSED
+    event: dict[str, Any] = {
+        "category_uid": API_ACTIVITY // 1000,
+        "class_uid": API_ACTIVITY,
+        "activity_id": activity,
+        "type_uid": API_ACTIVITY * 100 + activity,
+        "time": link.at // 1000,
+        "severity_id": LOW if refused else INFORMATIONAL,
+        "metadata": {
+            "version": OCSF_VERSION,
+            "product": {"name": "intramural", "vendor_name": "intramural"},
+            "uid": str(link.seq),
+            "sequence": link.seq,
+            "log_name": kind,
+        },
+        "actor": _actor(entry),
+        "src_endpoint": _source(entry),
+        "api": {"operation": entry.action.value if entry else "pruned"},
+        "unmapped": {"intramural": chain},
+    }
+    if entry is not None:
+        event |= {"status_id": 2 if refused else 1, "status": "Failure" if refused else "Success"}
+        event["metadata"]["tenant_uid"] = entry.project
+        event |= {"status_code": entry.rule} if entry.rule else {}
+        about = {key: value for key, value in (("name", entry.target), ("uid", entry.digest)) if value}
+        event |= {"resources": [about]} if about else {}
+    return event
+
+
+def _actor(entry: AuditEntry | None) -> dict[str, Any]:
+    if entry is None:
+        return {"app_name": "intramural"}
+    user: dict[str, Any] = {"name": entry.subject}
+    actor: dict[str, Any] = {"user": user}
+    if entry.origin is not None and entry.origin.uid is not None:
+        user["uid"] = str(entry.origin.uid)
+    if entry.origin is not None and entry.origin.pid is not None:
+        actor["process"] = {"pid": entry.origin.pid}
+    return actor
+
+
+def _source(entry: AuditEntry | None) -> dict[str, Any]:
+    if entry is None or entry.origin is None:
+        return {"name": "unknown"}
+    return {"hostname": entry.origin.host, **({"ip": entry.origin.address} if entry.origin.address else {})}
+
+
+def cef(link: Link) -> str:
+    """Return an entry as a line of the Common Event Format."""
+    entry = AuditEntry.model_validate_json(link.body) if link.body is not None else None
+    refused = entry is not None and entry.decision is Decision.REFUSED
+    action = entry.action.value if entry else "pruned"
+    header = ["CEF:0", "intramural", "intramural", intramural.__version__, action, action, "5" if refused else "2"]
+    origin = entry.origin if entry else None
+    fields = {
+        "rt": link.at // 1000,
+        "externalId": link.seq,
+        "cat": KINDS[link.kind].value,
+        "outcome": entry.decision.value if entry else None,
+        "suser": entry.subject if entry else None,
+        "suid": origin.uid if origin else None,
+        "spid": origin.pid if origin else None,
+        "shost": origin.host if origin else None,
+        "src": origin.address if origin else None,
+        "reason": entry.rule if entry else None,
+        "cs1Label": "object",
+        "cs1": entry.target if entry else None,
+        "cs2Label": "digest",
+        "cs2": entry.digest if entry else None,
+        "cs3Label": "leaf",
+        "cs3": link.leaf.hex(),
+    }
+    extension = " ".join(f"{key}={_in_extension(str(value))}" for key, value in fields.items() if value is not None)
+    return "|".join(_in_header(each) for each in header) + "|" + extension
+
+
+def _in_header(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _in_extension(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\").replace("=", "\\=")
+
+
+def syslog(link: Link) -> str:
+    """Return an entry as a message of RFC 5424."""
+    entry = AuditEntry.model_validate_json(link.body) if link.body is not None else None
+    refused = entry is not None and entry.decision is Decision.REFUSED
+    origin = entry.origin if entry else None
+    action = entry.action.value if entry else "pruned"
+    fields = {
+        "seq": link.seq,
+        "kind": KINDS[link.kind].value,
+        "subject": entry.subject if entry else None,
+        "decision": entry.decision.value if entry else None,
+        "object": entry.target if entry else None,
+        "digest": entry.digest if entry else None,
+        "rule": entry.rule if entry else None,
+        "uid": origin.uid if origin else None,
+        "leaf": link.leaf.hex(),
+    }
+    data = " ".join(f'{key}="{_in_parameter(str(value))}"' for key, value in fields.items() if value is not None)
+    priority = LOG_AUDIT * 8 + (4 if refused else 6)
+    moment = f"{instant(link.at):%Y-%m-%dT%H:%M:%S.%fZ}"
+    host = _word(origin.host if origin else None, 255)
+    process = str(origin.pid) if origin and origin.pid is not None else "-"
+    return f"<{priority}>1 {moment} {host} intramural {process} {_word(action, 32)} [intramural@{ENTERPRISE} {data}] {action}"
+
+
+def _in_parameter(text: str) -> str:
+    return _one_line(text).replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
+
+
+def _word(text: str | None, most: int) -> str:
+    return "".join(char for char in text or "" if "!" <= char <= "~")[:most] or "-"
+
+
+def _one_line(text: str) -> str:
+    """Return *text* without what could begin a line of its own, or an escape sequence."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+FORMS: dict[str, Callable[[Link], str] | None] = {"ocsf": None, "cef": cef, "syslog": syslog}
+
+
+def write(file: Path, form: str, start: TrailHead, end: TrailHead, batches: Iterable[Sequence[Any]]) -> None:
+    """Write the entries between two ends to *file*, whole or not at all, for its owner only. Raises `InvalidInput`."""
+    is_new = not file.exists() or file.is_file()  # not a device or a pipe
+    beside = file.with_name(f".{file.name}.{os.getpid()}") if is_new else file
+    try:
+        with open(beside, "wb", opener=_private) as output:
+            for lines in _lines(form, start, end, batches):
+                output.write(lines)
+        beside.replace(file)
+    except OSError as error:
+        raise InvalidInput(
+            f"{file} cannot be written: {os.strerror(error.errno or 0)}.", hint="Choose another place for the file."
+        ) from error
+    finally:
+        if is_new:
+            beside.unlink(missing_ok=True)
+
+
+def _lines(form: str, start: TrailHead, end: TrailHead, batches: Iterable[Sequence[Any]]) -> Iterable[bytes]:
+    import orjson  # noqa: PLC0415 - only an export writes
+
+    before, line_of = start.leaf, FORMS[form]
+    for rows in batches:
+        for row in rows:
+            link = Link(*row)
+            if line_of is not None:
+                yield line_of(link).encode() + b"\n"
+                continue
+            event = ocsf(link, before)
+            chain = event["unmapped"]["intramural"]
+            if link.seq == start.size + 1:
+                chain["start"] = {"last_at": start.last_at, "frontier": start.frontier.hex()}
+            if link.seq == end.size and end.note is not None:
+                chain["head"] = end.note
+            yield orjson.dumps(event) + b"\n"
+            before = link.leaf
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
