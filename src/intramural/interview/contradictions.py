@@ -32,6 +32,12 @@ LEAD_POINTS = 5.0
 FACTOR, APPROXIMATE_FACTOR = 1.5, 2.0
 SECONDS_APART = 60.0
 
+_PARTS = {
+    "anatomy.job_mix": "Share of {}",
+    "anatomy.model_sizes": "Share of {} models",
+    "anatomy.gpu_count": "Share of jobs with {} GPUs",
+    "anatomy.failure_causes": "{}, of failures",
+}
 _QUEUE = "anatomy.queue_time"
 _NOTHING = exactly(0.0)
 
@@ -90,7 +96,8 @@ def _of_shares(path: str, kind: Parts, said: Shares, measured: Shares) -> Iterat
         if points_apart(ours, theirs) > SHARE_POINTS:
             found = True
             words = _share(ours) if key in said.parts else "not named"
-            yield Contradiction(path=path, key=key, label=key_label(kind, key), said=words, measured=_share(theirs))
+            label = _PARTS[path].format(key_label(kind, key))
+            yield Contradiction(path=path, key=key, label=label, said=words, measured=_share(theirs))
     top_said, top_measured = said.ranked()[0][0], measured.ranked()[0][0]
     if not found and _lead(said, top_said, top_measured) > 0 and _lead(measured, top_measured, top_said) > LEAD_POINTS:
         labels = (key_label(kind, top_said), key_label(kind, top_measured))

@@ -85,6 +85,8 @@ def shown(quantity: Quantity, dimension: Dimension) -> str:
     if low == high:
         return about + _one(low, dimension)
     first, last = _one(low, dimension), _one(high, dimension)
+    if first == last:
+        return f"~{last}"
     unit = last.lstrip("0123456789.,")
     if unit and first.endswith(unit) and first.removesuffix(unit).replace(",", "").replace(".", "").isdigit():
         first = first.removesuffix(unit)
