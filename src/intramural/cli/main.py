@@ -24,6 +24,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Ask": {
         "interview": ("intramural.cli.interview:interview", "Ask the interview's questions; print its sheet, read one back."),
         "measure": ("intramural.cli.measure:measure", "The interview's numbers from records of jobs: Slurm, Kubernetes, trackers."),
+        "report": ("intramural.cli.report:report", "The one page: asked beside measured; the hard numbers."),
         "portfolio": ("intramural.cli.portfolio:portfolio", "What many profiles say together, by segment."),
     },
     "Prepare": {
