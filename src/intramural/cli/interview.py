@@ -114,7 +114,7 @@ def import_sheet(file: Path, into: Path, partial: bool, normalise: bool, as_json
     profile = _whole(reading.profile, normalise=normalise)
     save(into, profile)
     for each in reading.unread:
-        note(f"{file}, line {each.line}: {printable(each.words)}.")
+        note(f"{file}, line {each.line}: {printable(each.words)}")
     _tell_saved(into, profile)
     if as_json:
         unread = [each.document() for each in reading.unread]

@@ -157,7 +157,7 @@ class SpreadsBy(Kind):
         if isinstance(given, Mapping):
             pairs: Iterable[tuple[Any, Any]] = given.items()
         else:
-            pairs = [self._pair(each) for each in split(r"[;\n]|,(?!\d)", str(given)) if each.strip()]
+            pairs = [self._pair(each) for each in split(r"[;\n]|,(?!\d|\s*p90)", str(given)) if each.strip()]
         by: dict[str, Spread] = {}
         for name, spread in pairs:
             key = self.keys.read(name)

@@ -65,18 +65,23 @@ def with_numbers(kind: Kind, text: str) -> str:
     if not isinstance(keys, OneOf) or not keys.choices:
         return text
     if isinstance(kind, SomeOf):
-        between = "> " if kind.ranked else ", "
+        between = " > " if kind.ranked else ", "
         return between.join(_choice(each.strip(), keys, r"(\d+)()") for each in split(r"[,;>]", text))
     if isinstance(kind, OneOf):
         return _choice(text.strip(), keys, r"(\d+)()")
-    rows = split(r"[;\n]|,(?!\d)", text)
+    rows = split(r"[;\n]|,(?!\d|\s*p90)", text)
     return "; ".join(_choice(each.strip(), keys, rf"(\d+)(\s*[:=)\s]\s*{_FIGURE}.*)") for each in rows if each.strip())
 
 
 def _choice(text: str, keys: OneOf, pattern: str) -> str:
     match = re.fullmatch(pattern, text)
-    if not match or not 1 <= int(match[1]) <= len(keys.choices):
+    if not match:
         return text
+    if not 1 <= int(match[1]) <= len(keys.choices):
+        if match[2]:
+            return text  # a figure, not a number of a choice
+        words = f"the choices are 1 to {len(keys.choices)}"
+        raise InvalidInput(f"There is no choice {match[1][:9]}: {words}.", hint="Type its number or its name.", words=words)
     return keys.choices[int(match[1]) - 1].key + match[2]
 
 
@@ -101,7 +106,7 @@ def _put(profile: Profile, path: str, value: Any) -> Profile:
         return without_answer(profile, path) if value == "" else answer(profile, path, value)
     except KeyError:
         hint = f"A path is section.field; the sections are {', '.join(SECTIONS)}."
-        raise InvalidInput(f"{no_such_question(path)}.", hint=hint) from None
+        raise InvalidInput(no_such_question(path), hint=hint) from None
 
 
 def _with_head(profile: Profile, key: str, value: Any) -> Profile:

@@ -13,4 +13,4 @@ def no_such_question(path: str) -> str:
     paths = [each.path for each in FIELDS]
     near = difflib.get_close_matches(path, paths, n=1, cutoff=0.7)
     near = near or [by_name[each] for each in difflib.get_close_matches(path.rpartition(".")[2], by_name, n=1)]
-    return f"no question `{path}`" + (f"; did you mean `{near[0]}`?" if near else "")
+    return f"no question `{path}`" + (f"; did you mean `{near[0]}`?" if near else ".")
