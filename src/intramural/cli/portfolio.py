@@ -41,17 +41,17 @@ def portfolio(places: tuple[Path, ...], output: Path | None, as_json: bool, **op
 
     A folder is searched for .yaml files with everything below it.
     """
-    gc.disable()  # nothing of what is read is garbage before the end: looking for it is a tenth of the time
     from intramural.domain.portfolio import Segment  # noqa: PLC0415 - keeps `--help` fast
     from intramural.interview.portfolio import in_segments  # noqa: PLC0415
-    from intramural.interview.portfolio_files import gather, without_names, write_folder  # noqa: PLC0415
+    from intramural.interview.portfolio_files import without_names, write_folder  # noqa: PLC0415
 
     form = _form(options["format_"], output, as_json)
     anonymous, folder = options["anonymous"], options["folder"]
     if folder and not anonymous:
         raise click.UsageError("--profiles writes anonymised profiles; add --anonymous.")
-    found = gather(places, skip_bad=options["skip_bad"])
-    _tell_left_out(found)
+    found = _gathered(places, skip_bad=options["skip_bad"])
+    if form != "json" or anonymous:  # the document lists them otherwise
+        _tell_left_out(found)
     only = tuple(Segment(each) for each in dict.fromkeys(options["segments"]))
     profiles = in_segments(without_names(found.profiles) if anonymous else found.profiles, only)
     if folder:
@@ -67,6 +67,17 @@ def portfolio(places: tuple[Path, ...], output: Path | None, as_json: bool, **op
         _print(summary) if output is None else _print_into(summary, output)
     else:
         _write(_drawn(summary, form, options["paper"]), output)
+
+
+def _gathered(places: tuple[Path, ...], *, skip_bad: bool) -> Gathered:
+    from intramural.interview.portfolio_files import gather  # noqa: PLC0415 - keeps `--help` fast
+
+    gc.disable()  # what is read stays to the end: looking for garbage in it is a tenth of the time
+    try:
+        return gather(places, skip_bad=skip_bad)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _form(asked: str | None, output: Path | None, as_json: bool) -> str:
@@ -166,7 +177,7 @@ def _print_table(told: SideBySide, headings: Sequence[str], *, with_bar: bool) -
     if not told.rows:
         return
     click.echo()
-    click.echo(in_colour(f"{told.title}. {told.note}", "dim", err=False))
+    click.echo(in_colour(f"{told.note} {told.remark}".strip(), "dim", err=False))
     bars = [["█" * round(_BAR * min(row.share or 0.0, 1.0))] if with_bar else [] for row in told.rows]
     rows = [[row.label, *bar, *row.cells] for row, bar in zip(told.rows, bars, strict=True)]
     first = [told.title, *([""] if with_bar else [])]

@@ -13,29 +13,38 @@ from typing import Any
 from intramural.domain.answer_kinds import Kind, OneOf, SomeOf, Text
 from intramural.domain.answer_tables import Parts, Shares, Spread, Spreads, SpreadsBy
 from intramural.domain.answers import Answer, Answers, Provenance
-from intramural.domain.profile import FIELDS, Profile
+from intramural.domain.profile import FIELDS, SECTIONS, Profile
 from intramural.domain.quantity import Quantity
+from intramural.domain.value import Value
 
 OTHER = "other"
 """What stands where somebody answered in words of her own."""
 _WHOLE = 100.0
+_SAFE = {
+    section: [each for each in FIELDS if each.path.startswith(f"{section}.") and not isinstance(each.kind, Text)]
+    for section in SECTIONS
+}
+"""The questions whose answers can be kept in part; a text is dropped."""
 
 
 def anonymised(profile: Profile, *, name: str = "") -> Profile:
     """Return *profile* without its name, respondent, day, notes, sources and free text; *name* is what to call it instead."""
-    out = Profile(version=profile.version, name=name, window_days=profile.window_days)
-    for field in FIELDS:
-        given = profile.answers(field.path)
-        kept = {each: _answer(given.by(each), field.kind) for each in Provenance if given.by(each) is not None}
-        if not isinstance(field.kind, Text) and kept:
-            out = out.with_answers(field.path, Answers(**kept))
-    return out
+    sections = {section: _section(profile, section) for section in SECTIONS}
+    return Profile(version=profile.version, name=name, window_days=profile.window_days).model_copy(update=sections)
 
 
-def _answer(answer: Answer[Any] | None, kind: Kind) -> Answer[Any] | None:
+def _section(profile: Profile, section: str) -> Value:
+    kept: dict[str, Answers[Any]] = {}
+    for field in _SAFE[section]:
+        given = {each: profile.answers(field.path).by(each) for each in Provenance}
+        found = {each.value: _answer(answer, field.kind) for each, answer in given.items() if answer is not None}
+        if found:
+            kept[field.path.partition(".")[2]] = Answers().model_copy(update=found)
+    return SECTIONS[section]().model_copy(update=kept)
+
+
+def _answer(answer: Answer[Any], kind: Kind) -> Answer[Any]:
     """Return *answer* without its source and the dates of its window; a length in days says nothing about anyone."""
-    if answer is None:
-        return None
     window = answer.window and answer.window.model_copy(update={"first": None, "last": None})
     value = None if answer.value is None else _value(answer.value, kind)
     return answer.model_copy(update={"value": value, "window": window, "source": None})

@@ -52,10 +52,11 @@ def gather(places: Sequence[Path], *, skip_bad: bool = False) -> Gathered:
             out.profiles.append(profile)
         else:
             out.duplicates.append(Duplicate(file=str(path), same_as=str(first)))
-    if out.skipped and not skip_bad:
-        raise _faulty(out.skipped)
-    if not out.profiles:
-        raise InvalidInput("None of the files holds a profile.", hint="`intramural interview` makes one.")
+    if out.skipped and not (skip_bad and out.profiles):
+        raise _faulty(
+            out.skipped,
+            hint="No profile is left; mend one of them." if skip_bad else "Mend them, or leave them out with --skip-bad.",
+        )
     return out
 
 
@@ -104,11 +105,11 @@ def _is_profile(path: Path, folder: Path) -> bool:
     return path.suffix.lower() in ENDINGS and not is_hidden and path.is_file()
 
 
-def _faulty(skipped: Sequence[SkippedFile]) -> InvalidInput:
+def _faulty(skipped: Sequence[SkippedFile], *, hint: str) -> InvalidInput:
     lines = [each.reason for each in skipped[:_NAMED]]
     if len(skipped) > _NAMED:
         lines.append(f"And {len(skipped) - _NAMED} more files.")
-    return InvalidInput("\n".join(lines), hint="Mend them, or leave them out with --skip-bad.", files=len(skipped))
+    return InvalidInput("\n".join(lines), hint=hint, files=len(skipped))
 
 
 def without_names(profiles: Sequence[Profile]) -> list[Profile]:

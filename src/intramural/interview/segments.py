@@ -57,24 +57,24 @@ class Constraint:
 
 
 CONSTRAINTS = (
-    Constraint("region_lock", "Data stays in a region", "governance.region_lock", bool),
-    Constraint("dedicated_node", "A dedicated node", "governance.isolation", lambda given: given == "dedicated_node"),
+    Constraint("region_lock", "Region lock", "governance.region_lock", bool),
+    Constraint("dedicated_node", "Dedicated node", "governance.isolation", lambda given: given == "dedicated_node"),
     Constraint(
         "dedicated_project",
-        "A dedicated project or network",
+        "Dedicated project/network",
         "governance.isolation",
         lambda given: given == "dedicated_project",
     ),
     Constraint("no_internet", "No internet for jobs", "stack.internet", lambda given: not given),
     Constraint("encryption", "Encryption at rest", "governance.encryption", bool),
-    Constraint("customer_keys", "Keys the customer holds", "governance.customer_keys", bool, unless_no="governance.encryption"),
-    Constraint("audit_logs", "A record of who accessed what", "governance.audit_logs", bool),
-    Constraint("data_retention", "A limit on keeping data", "governance.data_retention", lambda given: given.high is not None),
+    Constraint("customer_keys", "Customer-held keys", "governance.customer_keys", bool, unless_no="governance.encryption"),
+    Constraint("audit_logs", "Access audit log", "governance.audit_logs", bool),
     Constraint(
-        "prompts_never_stored", "Prompts and outputs never stored", "governance.store_prompts", lambda given: given == "no"
+        "data_retention", "Data kept for a limited time", "governance.data_retention", lambda given: given.high is not None
     ),
+    Constraint("prompts_never_stored", "Prompts never stored", "governance.store_prompts", lambda given: given == "no"),
     Constraint("vm", "A virtual machine", "stack.container", lambda given: given == "vm"),
-    Constraint("no_spot", "No preemptible machines", "operations.spot", lambda given: given == "no"),
+    Constraint("no_spot", "No spot machines", "operations.spot", lambda given: given == "no"),
     Constraint("onboarding", "Onboarding", "operations.onboarding", bool),
 )
 """What counts as a must-have, and from which answer."""

@@ -23,7 +23,16 @@ from intramural.pages.portfolio_tables import Row, SideBySide
 
 _WIDTH, _LABEL, _VALUE, _ROW = 720, 230, 96, 27
 _MIXES = ("anatomy.job_mix", "anatomy.gpu_count", "anatomy.model_sizes", "anatomy.failure_causes")
+_FACTS = (
+    "anatomy.success_rate",
+    "anatomy.resume_rate",
+    "anatomy.checkpoint_interval",
+    "anatomy.gpu_count",
+    "anatomy.gpu_vram",
+    "anatomy.dataset_size",
+)
 METHOD = (
+    "14 of 20 is fourteen of the twenty who answered; 2 h (12) is the median of twelve; behind a segment stands its size.",
     "n is the number of profiles that gave a known value; who did not know, or was not asked, is not in it and is no zero.",
     "Of several answers to one question the measured one counts, then what was imported, asked, estimated.",
     "A range counts with its middle.",
@@ -42,7 +51,7 @@ def portfolio_pdf(portfolio: Portfolio, *, paper: str = "a4") -> bytes:
     import typst  # noqa: PLC0415 - a compiler of 40 MB that no other page needs
 
     source = files("intramural.pages").joinpath("templates", "portfolio.typ").read_bytes()
-    inputs = {"story": json.dumps(_without_marks(portfolio)), "paper": paper}
+    inputs = {"story": json.dumps(printed(portfolio)), "paper": paper}
     content = typst.Compiler(input=source, ignore_system_fonts=True, sys_inputs=inputs).compile(format="pdf")
     return content if isinstance(content, bytes) else b""
 
@@ -55,7 +64,8 @@ def story(portfolio: Portfolio) -> dict[str, Any]:
         "lead": lead(portfolio),
         "profiles": portfolio.profiles,
         "anonymous": portfolio.anonymous,
-        "bars": [{"title": each.title, "note": each.note, "chart": share_bars(each.rows, title=each.title)} for each in bars],
+        "facts": facts(portfolio),
+        "bars": [{**_words(each), "chart": share_bars(each.rows, title=each.title)} for each in bars],
         "headings": tables.headings(portfolio),
         "tables": [tables.median_table(portfolio), *bars, *tables.tally_tables(portfolio, integrations=False)],
         "skipped": portfolio.skipped,
@@ -63,9 +73,14 @@ def story(portfolio: Portfolio) -> dict[str, Any]:
     }
 
 
-def _without_marks(portfolio: Portfolio) -> dict[str, Any]:
+def _words(table: SideBySide) -> dict[str, Any]:
+    return {"title": table.title, "note": f"{table.note} {table.remark}".strip()}
+
+
+def printed(portfolio: Portfolio) -> dict[str, Any]:
+    """Return what the PDF says, as plain JSON types; typst draws its own bars."""
     told = story(portfolio)
-    told["bars"] = [asdict(each) for each in drawn(portfolio)]
+    told["bars"] = [{**asdict(each), **_words(each)} for each in drawn(portfolio)]
     told["tables"] = [asdict(each) for each in told["tables"]]
     told["skipped"] = [each.document() for each in portfolio.skipped]
     return told
@@ -90,9 +105,15 @@ def headline(portfolio: Portfolio) -> str:
     """Return the one sentence a person came for."""
     pains = portfolio.all.rankings[0]
     if not pains.lines:
-        return f"{_profiles(portfolio.profiles)}; none names what blocks it."
+        return "Nobody names a pain."
     top = pains.lines[0]
     return f"{top.label} is the worst pain: {top.named_by} of {pains.n} name it, {top.first_for} put it first."
+
+
+def facts(portfolio: Portfolio) -> list[dict[str, str]]:
+    """Return the few medians that a person asks for first."""
+    found = [each for path in _FACTS for each in portfolio.all.medians if each.path == path and each.n]
+    return [{"label": each.label, "value": each.text, "note": f"median of {each.n}"} for each in found]
 
 
 def lead(portfolio: Portfolio) -> list[str]:

@@ -35,6 +35,9 @@ class SideBySide:
 
     title: str
     note: str
+    """How to read a cell."""
+    remark: str
+    """Who is not counted, or counted with a warning; often empty."""
     rows: tuple[Row, ...]
 
 
@@ -51,7 +54,7 @@ def ranking_table(portfolio: Portfolio, path: str) -> SideBySide:
         for line in rankings[0].lines[:MOST_LINES]
     ]
     note = "Place by points, then how many named it of those who answered."
-    return SideBySide(rankings[0].label, _said(note, rankings[0].unknown), tuple(rows))
+    return SideBySide(rankings[0].label, note, _did_not_know(rankings[0].unknown), tuple(rows))
 
 
 def mix_table(portfolio: Portfolio, path: str) -> SideBySide:
@@ -62,12 +65,13 @@ def mix_table(portfolio: Portfolio, path: str) -> SideBySide:
         Row(line.label, tuple(_mix_cell(each, line.key) for each in mixes), (line.percent or 0.0) / 100)
         for line in first.lines[:MOST_LINES]
     ]
-    notes = ["Mean share over the profiles that gave figures (how many)."]
+    remarks = [_did_not_know(first.unknown)]
     if first.without_figures:
-        notes.append(f"{first.without_figures} name parts without figures and do not count.")
+        remarks.append(f"{first.without_figures} named parts without figures and are not in the mean.")
     if first.uneven:
-        notes.append(f"{first.uneven} do not add up to 100 % and count as they were given.")
-    return SideBySide(first.label, _said(" ".join(notes), first.unknown), tuple(rows))
+        remarks.append(f"{first.uneven} gave shares that do not add up to 100 %; they count as they were given.")
+    note = "Mean share over the profiles that gave figures (how many)."
+    return SideBySide(first.label, note, " ".join(each for each in remarks if each), tuple(rows))
 
 
 def median_table(portfolio: Portfolio) -> SideBySide:
@@ -78,7 +82,7 @@ def median_table(portfolio: Portfolio) -> SideBySide:
         for each in portfolio.all.medians
     ]
     note = "Median (how many gave it); a range counts with its middle, an unknown number not at all."
-    return SideBySide("Numbers", note, tuple(rows))
+    return SideBySide("Numbers", note, "", tuple(rows))
 
 
 def must_have_table(portfolio: Portfolio) -> SideBySide:
@@ -87,13 +91,13 @@ def must_have_table(portfolio: Portfolio) -> SideBySide:
     ordered = sorted(portfolio.all.must_haves, key=lambda each: -(_share(each.required, each.n) or 0.0))
     rows = [
         Row(
-            f"{each.label}, {each.unknown} unknown" if each.unknown else each.label,
+            f"{each.label} ({each.unknown} unknown)" if each.unknown else each.label,
             tuple(_of(found[each.key].required, found[each.key].n) for found in by_key),
             _share(each.required, each.n),
         )
         for each in ordered
     ]
-    return SideBySide("Must-haves", "How many require it, of those who answered.", tuple(rows))
+    return SideBySide("Must-haves", "How many require it, of those who answered.", "", tuple(rows))
 
 
 def tally_tables(portfolio: Portfolio, *, integrations: bool) -> list[SideBySide]:
@@ -108,7 +112,8 @@ def _tally_table(portfolio: Portfolio, first: Tally) -> SideBySide:
         Row(line.label, tuple(_count_cell(each, line.key) for each in tallies), _share(line.named_by, first.n))
         for line in first.lines[:MOST_LINES]
     ]
-    return SideBySide(first.label, _said("How many named it, of those who answered.", first.unknown), tuple(rows))
+    note = "How many named it, of those who answered."
+    return SideBySide(first.label, note, _did_not_know(first.unknown), tuple(rows))
 
 
 def _find(values: Sequence[Asked], path: str) -> Asked:
@@ -119,8 +124,8 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _said(note: str, unknown: int) -> str:
-    return f"{note} {unknown} did not know." if unknown else note
+def _did_not_know(unknown: int) -> str:
+    return f"{unknown} did not know." if unknown else ""
 
 
 def _of(part: int, whole: int) -> str:
