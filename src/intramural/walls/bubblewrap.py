@@ -83,8 +83,11 @@ def options(confinement: Confinement, environment: dict[str, str]) -> list[str]:
     return words
 
 
-LAST_OPTIONS = ["--remount-ro", "/dev", "--remount-ro", "/"]
-"""After everything was put in its place: what is no file system of its own cannot be written."""
+LAST_OPTIONS = ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
+"""
+After everything was put in its place: what is no file system of its own cannot be written. `/proc/sys` asks only
+whether a writer is the machine's administrator, whatever rights that one has left; so no writing at all.
+"""
 
 
 def environment_inside(environment: dict[str, str], *, run: str, scratch: str, proxy: bool) -> dict[str, str]:

@@ -95,11 +95,11 @@ def _become(plan: dict[str, Any], group: Group, supervisor: int, gate: int, comp
     os.dup2(complain, 2)
     for descriptor in named:
         os.set_inheritable(descriptor, True)
+    os.umask(0o077)
     gated = ["/bin/sh", "-c", GATE, "gate", *plan["command"]]
     if plan["level"] == "namespaces":
         _through_bubblewrap(plan, gated)
     os.setsid()
-    os.umask(0o077)
     os.chdir(plan["run"])
     if plan["level"] == "landlock":
         kernel.give_up_privileges()

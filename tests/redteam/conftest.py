@@ -1,0 +1,137 @@
+"""A machine to attack: services on every kind of socket, a home with keys and a database, and users to attack it as."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from intramural.walls.launch import python_view
+
+HERE = Path(__file__).parent
+ORDINARY = 54_321
+"""A user without an account."""
+CANARY = "canary-5d1f"
+
+
+@pytest.fixture(scope="session")
+def world():
+    """The services and files of a machine; they answer whoever reaches them."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redteam-")))
+        folder.chmod(0o711)
+        tcp = serve(stack, socket.AF_INET, ("0.0.0.0", 0))
+        udp = serve(stack, socket.AF_INET, ("0.0.0.0", 0), socket.SOCK_DGRAM)
+        tcp6 = serve(stack, socket.AF_INET6, ("::1", 0))
+        serve(stack, socket.AF_UNIX, str(folder / "service.sock"))
+        (folder / "service.sock").chmod(0o777)
+        abstract = f"redteam-{os.getpid()}"
+        serve(stack, socket.AF_UNIX, "\0" + abstract)
+        yield {
+            "folder": str(folder),
+            "address": own_address(),
+            "tcp": tcp.getsockname()[1],
+            "udp": udp.getsockname()[1],
+            "tcp6": tcp6.getsockname()[1],
+            "unix": str(folder / "service.sock"),
+            "abstract": abstract,
+            "canary": CANARY,
+        }
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """A user, and the home that is that user's own."""
+
+    uid: int
+    world: dict
+
+    def run(self, command):
+        """Run a command as this user."""
+        if self.uid == os.getuid():
+            return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        shown = ",".join([*python_view(), str(HERE), str(HERE.parents[1] / "src")])
+        become = [sys.executable, str(HERE / "as_user.py"), str(self.uid), shown, *command]
+        return subprocess.run(become, capture_output=True, text=True, check=False, timeout=120)
+
+    def attack(self, level, names, repeats=1, **limits):
+        """Run the probes *names* and return what each repeat found."""
+        file = Path(self.world["home"]) / "world.json"
+        done = self.run(
+            [sys.executable, str(HERE / "drive.py"), str(file), level, str(repeats), json.dumps(limits), *names]
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session", params=["as_root", "as_ordinary_user"])
+def attacker(request, world):
+    """Whoever runs the platform: the administrator, or an ordinary user."""
+    if request.param == "as_root" and os.getuid() != 0:
+        pytest.skip("not the administrator")
+    uid = ORDINARY if request.param == "as_ordinary_user" and os.getuid() == 0 else os.getuid()
+    home = Path(world["folder"]) / f"home-{uid}"
+    (home / "runs" / "other").mkdir(parents=True)
+    (home / "scratch").mkdir()
+    (home / "secret").write_text(CANARY)
+    (home / "intramural.db").write_text("rows")
+    (home / "customer.key").write_text("key")
+    mine = {
+        "home": str(home),
+        "secret": str(home / "secret"),
+        "database": str(home / "intramural.db"),
+        "key": str(home / "customer.key"),
+        "other_run": str(home / "runs" / "other"),
+        "scratch": str(home / "scratch"),
+        "bomb_processes": 500,
+        "bomb_bytes": 256 * 2**20,
+    }
+    (home / "world.json").write_text(json.dumps(world | mine))
+    for path in (home, *home.rglob("*")):
+        os.chown(path, uid, uid)
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return Attacker(uid, world | mine)
+
+
+def serve(stack, family, address, kind=socket.SOCK_STREAM):
+    """Answer everyone on *address* until the stack is closed."""
+    listener = stack.enter_context(socket.socket(family, kind))
+    listener.bind(address)
+    if kind == socket.SOCK_STREAM:
+        listener.listen(64)
+    threading.Thread(target=_answer, args=(listener, kind), daemon=True).start()
+    return listener
+
+
+def _answer(listener, kind):
+    while True:
+        try:
+            if kind == socket.SOCK_DGRAM:
+                listener.sendto(b"answer", listener.recvfrom(512)[1])
+            else:
+                threading.Thread(target=_echo, args=(listener.accept()[0],), daemon=True).start()
+        except OSError:
+            return
+
+
+def _echo(connection):
+    with connection, contextlib.suppress(OSError):
+        while connection.recv(512):
+            connection.sendall(b"answer")
+
+
+def own_address():
+    """An address of this machine that is not its loopback; the loopback's when it has no other."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return probe.getsockname()[0]
