@@ -57,7 +57,13 @@ def is_tracking(source: str) -> bool:
 
 
 def fetch_runs(
-    source: str, *, params: Collection[str], tags: Collection[str], days: float, on_read: OnRead = lambda done: None
+    source: str,
+    *,
+    params: Collection[str],
+    tags: Collection[str],
+    days: float,
+    on_read: OnRead = lambda done: None,
+    page: int = PAGE,
 ) -> list[dict[str, Any]]:
     """Return the runs of the *days* before the newest one of each experiment, with only the named *params* and *tags*.
 
@@ -67,9 +73,9 @@ def fetch_runs(
         client = _client(_address(source))
         runs: list[dict[str, Any]] = []
         for names in _experiments(client):
-            for run in _runs(client, list(names), days):
+            for run in _runs(client, list(names), days, page):
                 runs.append(_plain(run, names, params, tags))
-                if len(runs) % PAGE == 0:
+                if len(runs) % page == 0:
                     on_read(len(runs))
         on_read(len(runs))
         return runs
@@ -103,10 +109,12 @@ def _client(address: str) -> MlflowClient:
         os.environ.setdefault(name, text)
     try:
         from mlflow import MlflowClient  # noqa: PLC0415 - two seconds, and only with the extra
+        from mlflow.telemetry import set_telemetry_client  # noqa: PLC0415 - as above
     except ImportError as error:
         raise Unavailable(
             "MLflow's client is not installed.", hint="pip install 'intramural[mlflow]', or export the runs as a table."
         ) from error
+    set_telemetry_client()  # looks at the environment again: somebody may have imported it before
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=address)
@@ -123,11 +131,11 @@ def _experiments(client: MlflowClient) -> Iterator[dict[str, str]]:
             return
 
 
-def _runs(client: MlflowClient, experiments: list[str], days: float) -> Iterator[Any]:
+def _runs(client: MlflowClient, experiments: list[str], days: float, size: int) -> Iterator[Any]:
     """Yield runs, newest first, until they are older than *days* before the first."""
     token, oldest = None, None
     while experiments:
-        page = client.search_runs(experiments, max_results=PAGE, order_by=["attributes.start_time DESC"], page_token=token)
+        page = client.search_runs(experiments, max_results=size, order_by=["attributes.start_time DESC"], page_token=token)
         for run in page:
             oldest = (run.info.start_time or 0) - days * DAY_MS if oldest is None else oldest
             if (run.info.start_time or 0) < oldest:

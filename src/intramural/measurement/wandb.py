@@ -48,7 +48,7 @@ def read(path: Path) -> Source:
     """Return the runs of an export. Raises `InvalidInput` when it is another file, or holds no run."""
     text = read_text(path)
     runs = _of_json(read_json(path), path) if text.lstrip().startswith(("{", "[")) else _of_csv(text)
-    flat = [_flat(each) for each in runs]
+    flat = [_flat(each) for each in runs if each]
     if flat and not any(is_run(each) for each in flat):
         raise wrong_source(path, "an export of W&B runs: no column is called State, Runtime or _runtime", hint=HINT)
     rows = [_row(each) for each in flat if is_run(each)]
