@@ -8,7 +8,8 @@ few values however many jobs there are, and percentiles of counted values are ex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
 
 import polars as pl
 
@@ -20,7 +21,17 @@ from intramural.measurement.records import FAILURES, Part, Source, State
 SIZES = ("checkpoint_seconds", "checkpoint_bytes", "dataset_bytes", "dataset_samples", "sequence_tokens")
 _OPEN = [State.RUNNING.value, State.PENDING.value, State.REQUEUED.value]
 """States of a job whose run time is not known yet."""
+_TYPE = ("job_type", "type_rule")
 _NO_NAME = "(no name)"
+_BATCH_ROWS = 200_000
+_JOBS = pl.len().alias("jobs")
+_SUMS = {
+    "jobs": pl.col("jobs").sum(),
+    "gpu_hours": pl.col("gpu_hours").sum(),
+    "first": pl.col("first").min(),
+    "last": pl.col("last").max(),
+}
+"""How the counts of two batches become one."""
 
 
 @dataclass(frozen=True)
@@ -42,30 +53,45 @@ class Counts:
 
 
 def newest(sources: Sequence[Source]) -> list[float | None]:
-    """Return the time of the newest readable record of each source, reading nothing but its times."""
-    frames = [each.frame.filter(_readable()).select(_time().max().alias("newest")) for each in sources]
-    return [frame.item() for frame in pl.collect_all(frames, engine="streaming")]
+    """Return the time of the newest record of each source, reading nothing but the times."""
+    return [each.frame.select(_time().max()).collect(engine="streaming").item() for each in sources]
 
 
 def count(
     sources: Sequence[Source], since: Sequence[float | None], rules: JobTypeRules, causes: tuple[CauseRule, ...]
 ) -> Counts:
     """Count the records of all *sources* that are not older than their own *since*, in one pass."""
-    rows = pl.concat([_rows(*each, rules) for each in zip(range(len(sources)), sources, since, strict=True)])
-    counted = rows.filter(pl.col("inside"), _readable())
-    whole = counted.filter(pl.col("part").is_null())
-    found = pl.collect_all(
-        [
-            _jobs(rows),
-            _values(whole.filter(~pl.col("state").is_in(_OPEN)), "run_seconds"),
-            _values(whole, "queue_seconds"),
-            _failures(counted, causes),
-            _shapes(whole),
-            _sizes(whole),
-        ],
-        engine="streaming",
-    )
-    return Counts(*found)
+    by = _Reduction(rules, causes)
+    tallies = {each.name: _Tally() for each in fields(Counts)}
+    for number, (source, start) in enumerate(zip(sources, since, strict=True)):
+        rows = _rows(number, source, start, rules)
+        empty = pl.DataFrame(schema=rows.collect_schema())
+        batches = rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=False, engine="streaming")
+        for batch in chain((empty,), batches):
+            for name, part in by.counts(batch).items():
+                tallies[name].add(part)
+    return Counts(**{name: tally.total() for name, tally in tallies.items()})
+
+
+class _Tally:
+    """Counts of batches, merged before they grow."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.DataFrame] = []
+        self._merged = 0
+
+    def add(self, part: pl.DataFrame) -> None:
+        """Take in the counts of one batch."""
+        self._parts.append(part)
+        if sum(each.height for each in self._parts) > 2 * self._merged + _BATCH_ROWS:
+            self._parts = [self.total()]
+            self._merged = self._parts[0].height
+
+    def total(self) -> pl.DataFrame:
+        """Return the counts of all batches."""
+        whole = pl.concat(self._parts)
+        sums = [sum_ for name, sum_ in _SUMS.items() if name in whole.columns]
+        return whole.group_by([each for each in whole.columns if each not in _SUMS]).agg(sums)
 
 
 def total(frame: pl.DataFrame, where: pl.Expr | None = None) -> int:
@@ -78,66 +104,83 @@ def _time() -> pl.Expr:
     return pl.coalesce("submitted", "started", "ended")
 
 
-def _readable() -> pl.Expr:
-    return ~pl.col("unreadable").fill_null(False)
-
-
 def _rows(number: int, source: Source, since: float | None, rules: JobTypeRules) -> pl.LazyFrame:
     """Return the rows of one source with what they are grouped by."""
     time = _time()
     inside = pl.lit(True) if since is None else (time >= since).fill_null(True)
-    ended = ~pl.col("state").is_in(_OPEN) | (pl.col("part") == Part.ATTEMPT.value).fill_null(False)
-    hours = pl.when(ended).then(pl.col("gpus") * pl.col("run_seconds") / 3600)
+    ended = ~pl.col("state").is_in(_OPEN) | _is_attempt()
     return source.frame.with_columns(
+        unreadable=pl.col("unreadable").fill_null(False),
         source=pl.lit(number, dtype=pl.UInt32),
-        type=rules.job_type(),
+        type_rule=rules.number(),
         time=time,
         inside=inside,
-        gpu_hours=hours,
+        gpu_hours=pl.when(ended).then(pl.col("gpus") * pl.col("run_seconds") / 3600),
     )
 
 
-def _jobs(rows: pl.LazyFrame) -> pl.LazyFrame:
-    restarted = pl.col("restarts") > 0
-    keys: list[str | pl.Expr] = [
-        "source",
-        pl.col("type").fill_null(OTHER),
-        "job_class",
-        "state",
-        "gpus",
-        (pl.col("nodes") > 1).alias("multi_node"),
-        restarted.alias("restarted"),
-        "part",
-        "unreadable",
-        "inside",
-        pl.col("time").is_not_null().alias("timed"),
-    ]
-    return rows.group_by(*keys).agg(
-        pl.len().alias("jobs"),
-        pl.col("gpu_hours").sum(),
-        pl.col("time").min().alias("first"),
-        pl.col("time").max().alias("last"),
-    )
+class _Reduction:
+    """One batch of rows to its counts."""
+
+    def __init__(self, rules: JobTypeRules, causes: tuple[CauseRule, ...]) -> None:
+        self._labels = {number: rule.type for number, rule in enumerate(rules.rules)}
+        self._cause = rule_number(causes).alias("rule")
+
+    def counts(self, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """Return the parts of `Counts` by their names."""
+        counted = rows.filter(pl.col("inside"), ~pl.col("unreadable"))
+        whole = counted.filter(pl.col("part").is_null())
+        return {
+            "jobs": self._jobs(rows),
+            "runs": self._values(whole.filter(~pl.col("state").is_in(_OPEN)), "run_seconds"),
+            "queues": self._values(whole, "queue_seconds"),
+            "failures": self._failures(counted),
+            "shapes": _shapes(whole),
+            "sizes": _sizes(whole),
+        }
+
+    def _jobs(self, rows: pl.DataFrame) -> pl.DataFrame:
+        keys: list[str | pl.Expr] = [
+            "source",
+            *_TYPE,
+            "job_class",
+            "state",
+            "gpus",
+            (pl.col("nodes") > 1).alias("multi_node"),
+            (pl.col("restarts") > 0).alias("restarted"),
+            "part",
+            "unreadable",
+            "inside",
+            pl.col("time").is_not_null().alias("timed"),
+        ]
+        first, last = pl.col("time").min().alias("first"), pl.col("time").max().alias("last")
+        return self._named(rows.group_by(keys).agg(_JOBS, pl.col("gpu_hours").sum(), first, last))
+
+    def _values(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        known = rows.filter(pl.col(column).is_not_null())
+        return self._named(known.group_by([*_TYPE, "job_class", pl.col(column).alias("value")]).agg(_JOBS))
+
+    def _failures(self, rows: pl.DataFrame) -> pl.DataFrame:
+        failed = pl.col("part").is_null() & pl.col("state").is_in([each.value for each in FAILURES])
+        lost = rows.filter(failed | _is_attempt())
+        by: list[str | pl.Expr] = ["cause", self._cause, "state", "exit_code", "signal"]
+        return lost.group_by(by).agg(_JOBS, pl.col("gpu_hours").sum())
+
+    def _named(self, counts: pl.DataFrame) -> pl.DataFrame:
+        """Name the type: the source's own word, the rule's, or `other`."""
+        ruled = pl.col("type_rule").replace_strict(self._labels, default=OTHER, return_dtype=pl.String)
+        return counts.with_columns(pl.coalesce("job_type", ruled).alias("type")).drop(_TYPE)
 
 
-def _values(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
-    value = pl.col(column).alias("value")
-    known = rows.filter(pl.col(column).is_not_null())
-    return known.group_by(pl.col("type").fill_null(OTHER), "job_class", value).agg(pl.len().alias("jobs"))
+def _is_attempt() -> pl.Expr:
+    return (pl.col("part") == Part.ATTEMPT.value).fill_null(False)
 
 
-def _failures(rows: pl.LazyFrame, causes: tuple[CauseRule, ...]) -> pl.LazyFrame:
-    failed = pl.col("part").is_null() & pl.col("state").is_in([each.value for each in FAILURES])
-    lost = (pl.col("part") == Part.ATTEMPT.value).fill_null(False)
-    by: list[str | pl.Expr] = ["cause", rule_number(causes).alias("rule"), "state", "exit_code", "signal"]
-    return rows.filter(failed | lost).group_by(*by).agg(pl.len().alias("jobs"), pl.col("gpu_hours").sum())
+def _shapes(rows: pl.DataFrame) -> pl.DataFrame:
+    unknown = rows.filter(pl.col("job_type").is_null(), pl.col("type_rule").is_null())
+    return unknown.group_by(shape(pl.col("name")).fill_null(_NO_NAME).alias("shape")).agg(_JOBS)
 
 
-def _shapes(rows: pl.LazyFrame) -> pl.LazyFrame:
-    named = rows.filter(pl.col("type").is_null())
-    return named.group_by(shape(pl.col("name")).fill_null(_NO_NAME).alias("shape")).agg(pl.len().alias("jobs"))
-
-
-def _sizes(rows: pl.LazyFrame) -> pl.LazyFrame:
+def _sizes(rows: pl.DataFrame) -> pl.DataFrame:
     known = rows.filter(pl.any_horizontal(pl.col(each).is_not_null() for each in SIZES))
-    return known.group_by(*SIZES).agg(pl.len().alias("jobs"))
+    return known.group_by(SIZES).agg(_JOBS)

@@ -48,7 +48,7 @@ def measure(
     since, historical = _since(sources, now, days)
     counts = count(sources, since, rules, cause_rules)
     _check_not_empty(sources, counts)
-    kept = counts.jobs.filter(pl.col("inside"), ~pl.col("unreadable").fill_null(False))
+    kept = counts.jobs.filter(pl.col("inside"), ~pl.col("unreadable"))
     jobs = kept.filter(pl.col("part").is_null())
     found = Measurement(
         sources=tuple(dict.fromkeys(each.kind for each in sources)),
@@ -93,7 +93,7 @@ def _check_not_empty(sources: Sequence[Source], counts: Counts) -> None:
     """Raise `InvalidInput` for the first source without a readable job."""
     if not sources:
         raise InvalidInput("There is nothing to measure.", hint="Give a file of job records, or `own` for our own runs.")
-    readable = counts.jobs.filter(~pl.col("unreadable").fill_null(False), pl.col("part").is_null())
+    readable = counts.jobs.filter(~pl.col("unreadable"), pl.col("part").is_null())
     with_jobs = set(readable["source"].to_list())
     for number, source in enumerate(sources):
         if number not in with_jobs:

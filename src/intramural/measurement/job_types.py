@@ -68,12 +68,12 @@ class JobTypeRules(Value):
 
     rules: Annotated[tuple[JobTypeRule, ...], Field(min_length=1)]
 
-    def job_type(self) -> pl.Expr:
-        """Return the expression for a job's type: the source's own word, the first rule's, or null."""
-        found = pl.lit(None, dtype=pl.String)
-        for rule in reversed(self.rules):
-            found = pl.when(rule.matches()).then(pl.lit(rule.type)).otherwise(found)
-        return pl.coalesce(pl.col("job_type"), found)
+    def number(self) -> pl.Expr:
+        """Return the expression for the number of the first rule that matches a job; null when none does."""
+        found = pl.lit(None, dtype=pl.Int16)
+        for number in range(len(self.rules) - 1, -1, -1):
+            found = pl.when(self.rules[number].matches()).then(pl.lit(number, dtype=pl.Int16)).otherwise(found)
+        return found
 
     def counts_as(self, label: str) -> str:
         """Return the profile's job type that *label* counts as."""

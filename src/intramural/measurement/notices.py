@@ -22,7 +22,7 @@ def notices_of(sources: Sequence[Source], counts: Counts, found: Measurement, *,
 
 
 def _of_window(rows: pl.DataFrame, found: Measurement, historical: bool) -> Iterator[str]:
-    readable = rows.filter(~pl.col("unreadable").fill_null(False))
+    readable = rows.filter(~pl.col("unreadable"))
     if historical and found.window:
         yield f"The newest record is of {found.window.last}: the window ends there, not today."
     if older := total(readable, ~pl.col("inside") & pl.col("part").is_null()):
@@ -34,7 +34,7 @@ def _of_window(rows: pl.DataFrame, found: Measurement, historical: bool) -> Iter
 
 
 def _of_jobs(sources: Sequence[Source], counts: Counts, found: Measurement) -> Iterator[str]:
-    kept = counts.jobs.filter(pl.col("inside"), ~pl.col("unreadable").fill_null(False))
+    kept = counts.jobs.filter(pl.col("inside"), ~pl.col("unreadable"))
     states = found.states
     if found.running:
         yield (

@@ -114,8 +114,8 @@ class _Jobs:
             "run_seconds": self._run_seconds(),
             "gpus": self._gpus(),
             "nodes": self._number("nnodes", "allocnodes"),
-            "exit_code": self._code("exitcode", r"^(\d+)"),
-            "signal": self._code("exitcode", r":(\d+)"),
+            "exit_code": self._code("exitcode", 0),
+            "signal": self._code("exitcode", 1),
             "reason": self._text("reason"),
             "restarts": self._number("restarts"),
         }
@@ -175,10 +175,8 @@ class _Jobs:
             ways += [slurm.gpus_of_gres(each) * nodes for each in self._first("reqgres")]  # asked for on each node
         return pl.coalesce(ways) if ways else None
 
-    def _code(self, name: str, pattern: str) -> pl.Expr | None:
-        if name not in self._columns:
-            return None
-        return pl.col(name).str.extract(pattern).cast(pl.Int64, strict=False)
+    def _code(self, name: str, part: int) -> pl.Expr | None:
+        return slurm.exit_code(pl.col(name), part) if name in self._columns else None
 
 
 def _step_out_of_memory(step: pl.Expr, state: pl.Expr) -> pl.Expr:
