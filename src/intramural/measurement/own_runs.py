@@ -60,7 +60,7 @@ class OwnJob(NamedTuple):
 def from_own(jobs: Iterable[OwnJob], *, now: datetime) -> Source:
     """Return the records of the platform's jobs."""
     empty = "`intramural run tune.yaml` starts one; or name a file of job records."
-    return from_rows(KIND, (_row(each, now) for each in jobs), name="intramural", empty=empty)
+    return from_rows(KIND, (_row(each, now) for each in jobs), name="The platform", empty=empty)
 
 
 def _row(own: OwnJob, now: datetime) -> Row:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import polars as pl
 
 from intramural.errors import InvalidInput
@@ -35,6 +36,10 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Return the JSON document of a file, or the list of its lines' documents. Raises `InvalidInput` with the line."""
     text = read_text(path)
+    try:
+        return orjson.loads(text)  # a third of the time and memory; refuses the NaN that trackers write
+    except orjson.JSONDecodeError:
+        pass
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
