@@ -2,6 +2,8 @@
 Write the pages of `docs/reference/` from the code: `python docs/generate.py`.
 
     tune.schema.json    what `intramural schema tune` prints
+    profile.schema.json what `intramural schema profile` prints
+    profile.md          every question of the interview
     cli.md              every command, argument and option
     settings.md         every key of intramural.toml
 
@@ -22,6 +24,10 @@ import click
 
 from intramural.cli import main
 from intramural.cli.exit_codes import ExitCode
+from intramural.domain.asking import ProfileField
+from intramural.domain.profile import FIELDS
+from intramural.interview.guide import guide
+from intramural.interview.sheet import choices_of, condition_of
 from intramural.settings import FILE, PREFIX, Settings
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -32,6 +38,44 @@ there (`run --wait` and `watch`: one event a line, the report as the last line);
 `{"error": {"code", "message", "hint", "about"}}`.
 
 JOB is a job's id, the unique beginning of it, or its name (the newest of that name)."""
+PROFILE_INTRO = """\
+A workload in numbers: the answers to the discovery interview, in six sections. `intramural interview` asks them,
+`intramural schema profile` prints [the schema](profile.schema.json); [how to interview](../howto/interview.md) shows the
+ways in.
+
+Beside the sections stand `version` (1), `name`, `respondent` (a role), `interviewed` (a day), `window_days` (how many days back
+the answers reach, 90) and `notes`. Every key may be left out. An unknown key is an error that names its line and the nearest
+key.
+
+## An answer
+
+    success_rate: ~95%                     # what was asked, said as people say it
+    success_rate: unknown                  # asked; the person does not know
+    success_rate:                          # one answer per provenance, side by side
+      asked: 95%
+      measured:
+        value: 61%
+        confidence: exact                  # or rough, the default
+        window: {days: 90, first: 2026-08-04, last: 2026-11-01}
+        source: sacct
+
+The provenances are `asked`, `measured`, `imported` and `estimated`. None overwrites another; where one number is needed, the
+measured one comes first, then the imported, the asked and the estimated one, and a known value before an unknown one.
+
+| kind | written as |
+|---|---|
+| time | `2h`, `90 min`, `1h 30min`, `1:30`, `1-3 days`, `2 years`; the unit is a must |
+| size | `1.5 TB`, `800 MB`, `16 GiB`; a bare number is GB |
+| share | `~45%`, `10-20 %`, from 0 to 100 % |
+| count | `12`, `200-300`, `13k samples`, `2.5B`, `70B`; GPUs in whole numbers |
+| range | `2-4`, `at least 2h`, `<= 10 min`; `~` marks what is approximate |
+| list | `a, b`, or a YAML list; `a > b` where the order counts; `"a, b"` keeps a comma |
+| shares | `dev 10%; eval 90%`, or a mapping; a part without a figure is named only |
+| p50 and p90 | `eval 10 min / 1h`, `eval p90 1h`, or a mapping of `p50` and `p90`; `?` is unknown |
+
+Shares that do not add up to 100 % are kept with a warning, or scaled when you ask for it. Refused are: a share above 100 %, a
+number below zero, a p90 below its p50, GPUs in fractions; and, among the answers that were asked, several nodes where no job
+asks for more than one GPU, a sequence longer than the data set, more samples than tokens."""
 SETTINGS_INTRO = f"""\
 Everything intramural keeps lies under `INTRAMURAL_HOME` (default: the platform's user data folder). A file `{FILE}`
 there sets the keys below; a variable of the environment wins over it. An unknown key is an error."""
@@ -50,12 +94,35 @@ EXIT_WORDS = {
 }
 
 
-def schema() -> str:
-    """Return what `intramural schema tune` prints."""
+def schema(name: str = "tune") -> str:
+    """Return what `intramural schema NAME` prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main.run(["schema", "tune"])
+        main.run(["schema", name])
     return out.getvalue()
+
+
+def profile() -> str:
+    """Return the table of every question of the interview."""
+    parts = ["# profile.yaml", DO_NOT_EDIT, PROFILE_INTRO]
+    for number, section in enumerate(guide().sections):
+        questions = [each for each in FIELDS if each.section == number]
+        parts.append(f"## {number}. {section.title}\n\n{section.time}, `{questions[0].path.partition('.')[0]}`.")
+        for each in questions:
+            parts += _question(each)
+    return "\n\n".join(parts) + "\n"
+
+
+def _question(asked: ProfileField) -> Iterator[str]:
+    """Yield the paragraphs of one question."""
+    key = asked.path.partition(".")[2]
+    yield f"### `{key}`"
+    condition = condition_of(asked)
+    yield f"{asked.question} *{asked.why}*" + (f"\n{condition[0].upper()}{condition[1:]}." if condition else "")
+    yield "\n".join(f"- guide {line}: {guide().lines[line]}" for line in asked.guide)
+    choices = ", ".join(f"`{each.key}`" for each in choices_of(asked.kind))
+    own = " or your own words" if getattr(getattr(asked.kind, "keys", asked.kind), "open", False) and choices else ""
+    yield (f"Choices: {choices}{own}.\n" if choices else "") + f"Example: `{asked.kind.example}`"
 
 
 def commands() -> str:
@@ -80,6 +147,12 @@ def _command(group: click.Group, name: str, above: click.Context) -> Iterator[st
         for inner in command.list_commands(context):
             yield from _command(command, inner, context)
         return
+    yield from _paragraphs(command, context)
+    for inner, below in getattr(command, "more", {}).items():
+        yield from _paragraphs(below, click.Context(below, info_name=inner, parent=context))
+
+
+def _paragraphs(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"### {context.command_path.removeprefix('intramural ')}"
     yield f"    {context.command_path} {' '.join(command.collect_usage_pieces(context))}"
     yield inspect.cleandoc(command.help or "")
@@ -128,7 +201,13 @@ def _docstrings() -> dict[str, str]:
     return found
 
 
-PAGES: dict[str, Callable[[], str]] = {"tune.schema.json": schema, "cli.md": commands, "settings.md": settings}
+PAGES: dict[str, Callable[[], str]] = {
+    "profile.schema.json": lambda: schema("profile"),
+    "profile.md": profile,
+    "tune.schema.json": schema,
+    "cli.md": commands,
+    "settings.md": settings,
+}
 
 
 if __name__ == "__main__":

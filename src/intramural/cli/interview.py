@@ -63,7 +63,7 @@ def interview(
 @click.command("sheet", short_help="Print the interview with room for answers.")
 @click.option("-o", "--output", type=a_path, metavar="FILE", help="Write FILE.md or FILE.pdf; without it Markdown is printed.")
 @click.option("--profile", type=a_path, metavar="FILE", help="Fill in what this profile answers already.")
-@click.option("--paper", type=click.Choice(["a4", "us-letter"]), default="a4", show_default=True, help="The paper of the PDF.")
+@click.option("--paper", type=click.Choice(["a4", "letter"]), default="a4", show_default=True, help="The paper of the PDF.")
 @json_option
 def sheet(output: Path | None, profile: Path | None, paper: str, as_json: bool) -> None:
     """Print the interview as a sheet with room for answers; `import` reads a filled-in Markdown sheet back."""

@@ -10,7 +10,7 @@ from intramural.domain.asking import ProfileField
 from intramural.domain.profile import FIELDS, SECTIONS, Profile
 
 _WINDOW = {
-    "type": "object",
+    "type": ["object", "null"],
     "properties": {
         "days": {"type": "number", "exclusiveMinimum": 0},
         "first": {"type": ["string", "null"], "format": "date"},
@@ -19,13 +19,14 @@ _WINDOW = {
     "required": ["days"],
     "additionalProperties": False,
 }
+_CONFIDENCE = {"enum": [each.value for each in Confidence], "default": Confidence.ROUGH.value}
 
 
 def profile_schema() -> dict[str, Any]:
     """Return the JSON Schema; `x-guide`, `x-when` and `x-unit` carry what it has no words for."""
     whole = Profile.model_json_schema()
     properties = {key: each for key, each in whole["properties"].items() if key not in SECTIONS}
-    definitions: dict[str, Any] = {"window": _WINDOW}
+    definitions: dict[str, Any] = {"window": _WINDOW, "confidence": _CONFIDENCE}
     for name, section in SECTIONS.items():
         fields = [each for each in FIELDS if each.path.startswith(f"{name}.")]
         questions = {each.path.partition(".")[2]: _question(each, definitions) for each in fields}
@@ -46,18 +47,17 @@ def profile_schema() -> dict[str, Any]:
 
 def _question(field: ProfileField, definitions: dict[str, Any]) -> dict[str, Any]:
     name = _kind_name(field)
-    definitions.setdefault(name, _alone(field))
-    definitions.setdefault(f"{name}_answer", _with_provenance(name))
-    said = {"$ref": f"#/$defs/{name}"}
-    full = {"$ref": f"#/$defs/{name}_answer"}
-    by_provenance = {each.value: {"anyOf": [said, full]} for each in Provenance}
+    definitions.setdefault(name, {"anyOf": [field.kind.schema(), {"enum": [UNKNOWN, None]}]})
+    definitions.setdefault(f"{name}_answer", {"anyOf": [_defined(name), _with_source(name)]})
+    by_provenance = {each.value: _defined(f"{name}_answer") for each in Provenance}
+    definitions.setdefault(f"{name}_answers", {"type": "object", "properties": by_provenance, "additionalProperties": False})
     when = field.when.document() if field.when else None
     return {
         "title": field.question,
         "description": field.why,
         "x-guide": list(field.guide),
         **({"x-when": when} if when else {}),
-        "anyOf": [said, {"type": "object", "properties": by_provenance, "additionalProperties": False, "minProperties": 1}],
+        "anyOf": [_defined(f"{name}_answer"), _defined(f"{name}_answers")],
     }
 
 
@@ -72,15 +72,15 @@ def _kind_name(field: ProfileField) -> str:
     return "list" if isinstance(kind, SomeOf) and not kind.choices else field.path
 
 
-def _alone(field: ProfileField) -> dict[str, Any]:
-    return {"anyOf": [field.kind.schema(), {"enum": [UNKNOWN, None]}]}
+def _defined(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
 
 
-def _with_provenance(name: str) -> dict[str, Any]:
+def _with_source(name: str) -> dict[str, Any]:
     properties = {
-        "value": {"$ref": f"#/$defs/{name}"},
-        "confidence": {"enum": [each.value for each in Confidence], "default": Confidence.ROUGH.value},
-        "window": {"anyOf": [{"$ref": "#/$defs/window"}, {"type": "null"}]},
+        "value": _defined(name),
+        "confidence": _defined("confidence"),
+        "window": _defined("window"),
         "source": {"type": ["string", "null"]},
     }
     return {"type": "object", "properties": properties, "required": ["value"], "additionalProperties": False}

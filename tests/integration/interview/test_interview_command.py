@@ -243,7 +243,7 @@ def test_what_a_sheet_says_that_cannot_be_read_is_listed_and_the_rest_is_taken(t
     assert load(here / "profile.yaml").context.organisation.asked is None
 
 
-@pytest.mark.parametrize("paper", ["a4", "us-letter"])
+@pytest.mark.parametrize("paper", ["a4", "letter"])
 def test_the_pdf_is_one(told, here, paper):
     save(here / "profile.yaml", a_merged_profile(notes="$x$ #let *a* _b_ \\ @c"))
 
