@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -44,6 +45,7 @@ def report(
         context.obj = profile
         return
     chosen = _form(form, output, as_json)
+    gc.disable()  # what is made stays until the end: looking for garbage in it is a tenth of the time
     from intramural.interview.page import one_page  # noqa: PLC0415 - keeps `--help` fast
 
     page = one_page(_load(profile))

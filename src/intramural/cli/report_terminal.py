@@ -25,17 +25,14 @@ def print_page(page: OnePage, stream: IO[str]) -> None:
     console.width = min(console.width, WIDTH)
     shown = view(page)
     _masthead(console, shown)
-    _head(console, "Top three job types")
-    _sides(console, [{**row, "label": f"{row['rank']} {row['label']}"} for row in shown["types"]], shown["more_types"])
-    _head(console, "p50 / p90 by job type", "run time; waiting in the queue by class")
-    waits = [{**row, "label": ("Queue " if row["waits"] else "") + row["label"]} for row in shown["durations"]["rows"]]
-    _sides(console, waits, shown["more_durations"])
-    _head(console, "GPU shape")
-    _sides(console, shown["shape"])
-    _head(console, "Data set and checkpoints")
-    _sides(console, shown["held"])
-    _head(console, "Success and failures")
-    _sides(console, [shown["success"], *shown["causes"]], shown["more_causes"])
+    types = [{**row, "label": f"{row['rank']} {row['label']}"} for row in shown["types"]]
+    spreads = [{**row, "label": ("Queue " if row["waits"] else "") + row["label"]} for row in shown["durations"]["rows"]]
+    causes = shown["more_causes"] if shown["causes"] else "failure causes: not asked, not measured"
+    _sides(console, "Top three job types", types, shown["more_types"])
+    _sides(console, "p50 / p90 by job type", spreads, shown["more_durations"])
+    _sides(console, "GPU shape", shown["shape"])
+    _sides(console, "Data set and checkpoints", shown["held"])
+    _sides(console, "Success and failures", [shown["success"], *shown["causes"]], causes)
     for title, key in (("Must-have constraints", "constraints"), ("Integrations", "integrations")):
         _head(console, title)
         _facts(console, shown[key])
@@ -77,12 +74,14 @@ def _grid(*widths: int | None) -> Table:
     return grid
 
 
-def _sides(console: Console, rows: list[dict[str, Any]], more: str = "") -> None:
+def _sides(console: Console, title: str, rows: list[dict[str, Any]], more: str = "") -> None:
     if not rows:
+        _head(console, title)
         console.print(Text("not asked, not measured", style="dim italic"))
         return
+    console.print()
     grid = _grid(_LABEL, _SIDE, _SIDE)
-    grid.add_row("", Text("asked", style="dim"), Text("measured", style="dim"))
+    grid.add_row(Text(title.upper(), style="bold"), Text("asked", style="dim"), Text("measured", style="dim"))
     for row in rows:
         measured = _cell(row["measured"])
         if row["mark"]:

@@ -51,17 +51,23 @@ def one_page_png(page: OnePage, paper: Paper = "a4") -> bytes:
     return _typeset(page, paper, "png")
 
 
-def _typeset(page: OnePage, paper: Paper, form: Literal["pdf", "png"]) -> bytes:
-    import typst  # noqa: PLC0415 - 10 MB of typesetter, only where a PDF is wanted
+def typst_template() -> bytes:
+    """Return the template that Typst sets."""
+    return files("intramural.pages").joinpath("templates/one_page.typ").read_bytes()
 
-    document = json.dumps({"page": _with_files(tied(view(page))), "colours": LIGHT, "shades": SHADES}, ensure_ascii=False)
-    sheet = typst.compile(
-        files("intramural.pages").joinpath("templates/one_page.typ").read_bytes(),
-        format=form,
-        ppi=144,
-        ignore_system_fonts=max(map(ord, document)) < _EMBEDDED_UNTIL,
-        sys_inputs={"page": document, "paper": _SHEET[paper][2]},
-    )
+
+def typst_inputs(page: OnePage, paper: Paper) -> dict[str, str]:
+    """Return what the template is filled with."""
+    given = {"page": _with_files(tied(view(page))), "colours": LIGHT, "shades": SHADES}
+    return {"page": json.dumps(given, ensure_ascii=False), "paper": _SHEET[paper][2]}
+
+
+def _typeset(page: OnePage, paper: Paper, form: Literal["pdf", "png"]) -> bytes:
+    import typst  # noqa: PLC0415 - tens of megabytes, only where a sheet is set
+
+    inputs = typst_inputs(page, paper)
+    own_fonts = max(map(ord, inputs["page"])) < _EMBEDDED_UNTIL
+    sheet = typst.compile(typst_template(), format=form, ppi=144, ignore_system_fonts=own_fonts, sys_inputs=inputs)
     if not isinstance(sheet, bytes):
         raise TypeError("the page does not fit on one sheet")  # a fault of ours: the template sets it smaller until it does
     return sheet

@@ -109,7 +109,7 @@ def axis_row(axis: LogAxis) -> Markup:
         if axis.at(seconds) >= free:
             out.append(tag.format(axis.at(seconds), label))
             free = axis.at(seconds) + 30
-    return Markup("").join([_opening(RANGE_WIDTH, 11, "time, logarithmic"), *out, Markup("</svg>")])
+    return Markup("").join([_opening(RANGE_WIDTH, 13, "time, logarithmic"), *out, Markup("</svg>")])
 
 
 def cause_bar(said: float | None, measured: float | None, so_far: float | None) -> Markup:

@@ -63,9 +63,18 @@ def view(page: OnePage) -> View:
 
 def _print_points(shown: View) -> float:
     """Return the size of type in which a browser prints the page on one sheet: smaller for more lines."""
-    long = sum(len(each["text"]) > 50 for part in ("constraints", "integrations", "also") for each in shown[part])
-    lines = len(shown["durations"]["rows"]) + len(shown["causes"]) + len(shown["pains"]) + len(shown["warnings"]) + long / 2
-    return round(min(8.8, 8.8 - 0.1 * (lines - 12)), 1)
+    told = [each["text"] for part in ("constraints", "integrations", "also") for each in shown[part]]
+    wrapped = sum(_width(each) // 46 for each in told) / 2
+    wrapped += sum(_width(each) // 95 for each in (shown["name"] * 2, shown["asked_line"] + shown["measured_line"]))
+    wrapped += sum(1 + _width(each["text"]) // 95 for each in shown["persona"] if not each["muted"]) - 2
+    wrapped += sum(_width(each["label"] + each["said"] + each["measured"]) // 70 for each in shown["contradictions"]["shown"])
+    lines = len(shown["durations"]["rows"]) + len(shown["causes"]) + len(shown["pains"]) + len(shown["warnings"])
+    return round(max(5.6, min(8.8, 8.8 - 0.095 * (lines + wrapped - 11))), 1)
+
+
+def _width(text: str) -> int:
+    """Return about how many letters of common width the text is long; capitals are wider."""
+    return len(text) + sum(char.isupper() for char in text) // 2
 
 
 def cut(text: str, room: int) -> str:
@@ -87,9 +96,12 @@ def tied(part: Any) -> Any:
 
 def cell(figure: Figure) -> View:
     """Return one figure: its text, whether it is known, and the letter of its record."""
-    guess = " (estimated)" if figure.provenance is Provenance.ESTIMATED and figure.known else ""
-    text = cut(figure.text + guess, _ROOM["cell"])
-    return {"text": text, "muted": not figure.known or text == "not named", "letter": figure.record}
+    text = cut(figure.text, _ROOM["cell"])
+    return {"text": text + _guess(figure), "muted": not figure.known or text == "not named", "letter": figure.record}
+
+
+def _guess(*figures: Figure) -> str:
+    return " (estimated)" if any(each.provenance is Provenance.ESTIMATED and each.known for each in figures) else ""
 
 
 def _row(row: Row) -> View:
@@ -135,7 +147,7 @@ def _ends(ends: tuple[Figure, Figure]) -> View:
     if not any(each.number is not None for each in ends):
         return cell(ends[0])
     text = " / ".join(each.text if each.number is not None else "?" for each in ends)
-    return {"text": cut(text, _ROOM["cell"]), "muted": False, "letter": ends[0].record or ends[1].record}
+    return {"text": cut(text, _ROOM["cell"]) + _guess(*ends), "muted": False, "letter": ends[0].record or ends[1].record}
 
 
 def _mix_bar(rows: Sequence[Row], style: str) -> Markup:
