@@ -19,7 +19,7 @@ from intramural.measurement.job_types import OTHER, JobTypeRules, shape
 from intramural.measurement.records import FAILURES, Part, Source, State
 
 SIZES = ("checkpoint_seconds", "checkpoint_bytes", "dataset_bytes", "dataset_samples", "sequence_tokens")
-_OPEN = [State.RUNNING.value, State.PENDING.value, State.REQUEUED.value]
+OPEN = [State.RUNNING.value, State.PENDING.value, State.REQUEUED.value]
 """States of a job whose run time is not known yet."""
 _TYPE = ("job_type", "type_rule")
 _NO_NAME = "(no name)"
@@ -108,14 +108,14 @@ def _rows(number: int, source: Source, since: float | None, rules: JobTypeRules)
     """Return the rows of one source with what they are grouped by."""
     time = _time()
     inside = pl.lit(True) if since is None else (time >= since).fill_null(True)
-    ended = ~pl.col("state").is_in(_OPEN) | _is_attempt()
+    ended = ~pl.col("state").is_in(OPEN) | _is_attempt()
     return source.frame.with_columns(
         unreadable=pl.col("unreadable").fill_null(False),
         source=pl.lit(number, dtype=pl.UInt32),
         type_rule=rules.number(),
         time=time,
         inside=inside,
-        gpu_hours=pl.when(ended).then(pl.col("gpus") * pl.col("run_seconds") / 3600),
+        gpu_hours=pl.when(ended).then(pl.col("gpus") * pl.col("gpu_share").fill_null(1) * pl.col("run_seconds") / 3600),
     )
 
 
@@ -132,7 +132,7 @@ class _Reduction:
         whole = counted.filter(pl.col("part").is_null())
         return {
             "jobs": self._jobs(rows),
-            "runs": self._values(whole.filter(~pl.col("state").is_in(_OPEN)), "run_seconds"),
+            "runs": self._values(whole.filter(~pl.col("state").is_in(OPEN)), "run_seconds"),
             "queues": self._values(whole, "queue_seconds"),
             "failures": self._failures(counted),
             "shapes": _shapes(whole),

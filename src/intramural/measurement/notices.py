@@ -8,8 +8,8 @@ import polars as pl
 
 from intramural.domain.cause import Cause
 from intramural.domain.measurement import Measurement
-from intramural.measurement.counting import Counts, total
-from intramural.measurement.records import ENDED, Part, Source, State
+from intramural.measurement.counting import OPEN, Counts, total
+from intramural.measurement.records import Part, Source, State
 
 _SHARE_WORTH_SAYING = 5.0
 """Percent of the failures that only an exit code explains."""
@@ -51,8 +51,7 @@ def _of_jobs(sources: Sequence[Source], counts: Counts, found: Measurement) -> I
         yield f"{_n(attempts, 'earlier attempt')} of requeued jobs: counted as failures with their lost GPU time, not as jobs."
     if components := total(kept, pl.col("part") == Part.COMPONENT.value):
         yield f"{_n(components, 'further component')} of heterogeneous jobs: GPU-hours counted, not as jobs."
-    ended = pl.col("state").is_in([each.value for each in ENDED])
-    if missing := total(kept, pl.col("gpus").is_null() & ended):
+    if missing := total(kept, pl.col("gpus").is_null() & ~pl.col("state").is_in(OPEN)):
         yield f"{_n(missing, 'job')} with no GPU count on record: GPU-hours are a lower bound."
     if others := total(counts.shapes):
         yield f"{_n(others, 'job')} match no rule for job types and count as `other`."

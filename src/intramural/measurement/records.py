@@ -60,7 +60,8 @@ SCHEMA: dict[str, pl.DataType] = {
     "queue_seconds": pl.Float64(),  # filled from the times where null
     "run_seconds": pl.Float64(),  # filled from the times where null
     "state": pl.String(),  # a `State`
-    "gpus": pl.Float64(),  # of the whole job; a part of a GPU is a fraction
+    "gpus": pl.Float64(),  # of the whole job
+    "gpu_share": pl.Float64(),  # of each of them, where GPUs are shared; null where each is whole
     "nodes": pl.Float64(),
     "exit_code": pl.Int64(),
     "signal": pl.Int64(),

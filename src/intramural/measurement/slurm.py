@@ -51,6 +51,11 @@ def state_of(text: pl.Expr) -> pl.Expr:
     return number.cat.to(pl.Enum([each.value for each in _STATES])).cast(pl.String)
 
 
+def state_word(text: str) -> State | None:
+    """Return the state of one word of Slurm's."""
+    return next((state for state, words in _SHORT.items() if text[:_TELLING] in words), None)
+
+
 def time_of(text: pl.Expr) -> pl.Expr:
     """Return epoch seconds of `2023-03-01T00:09:01` or of a number; null for `Unknown`."""
     moment = text.str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, cache=False)
