@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from intramural.cli.output import in_colour, json_option, note, printable, table, write_json, write_text
+from intramural.cli.output import in_colour, json_option, note, printable, table, write_bytes, write_json, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,24 +129,11 @@ def _drawn(summary: Portfolio, form: str, paper: str) -> bytes:
 
 
 def _write(content: bytes, target: Path | None) -> None:
-    """Write *content* to standard output, or to the file *target*, whole or not at all."""
-    from intramural.errors import InvalidInput  # noqa: PLC0415
-
-    if target is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+    if target is not None:
+        write_bytes(content, target)
         return
-    is_new = not target.exists() or target.is_file()  # not a device or a pipe
-    beside = target.with_name(f".{target.name}.{os.getpid()}") if is_new else target
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    except OSError as error:
-        if is_new:
-            beside.unlink(missing_ok=True)
-        reason = os.strerror(error.errno or 0)
-        raise InvalidInput(f"{target} cannot be written: {reason}.", hint="Choose another place for the file.") from error
-    note(f"Written to {target}.")
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def _print_into(summary: Portfolio, target: Path) -> None:
