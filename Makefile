@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench bench-train bench-intake bench-start bench-walls clean
+.PHONY: help install demo test check format bench bench-train bench-intake bench-start bench-walls bench-audit clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench-start: $(VENV)/.train ## Start-up of the command line and of a run, cold a
 
 bench-walls: $(VENV)/.train ## What it costs to start a confined process
 	$(BIN)/python bench/bench_walls.py
+
+bench-audit: $(VENV)/.train ## What an act costs, and verifying a trail of a million entries
+	$(BIN)/python bench/bench_audit.py
 
 clean: ## Remove the environment, the demo's files and caches
 	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from intramural.domain.access import Action
 from intramural.domain.value import Digest, Instant, ProjectId, Value
@@ -64,6 +66,11 @@ class Origin(Value):
     """The other side's network address; none for a process of this machine."""
 
 
+def _encodable(text: str) -> str:
+    """Write bytes that were no UTF-8, which Python carries as lone surrogates, so that every reader can read them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class AuditEntry(Value):
     """One act or one refusal, written in the transaction of the act."""
 
@@ -73,7 +80,7 @@ class AuditEntry(Value):
     """Who, as its authenticator found them; never a variable of the environment."""
     action: Action
     decision: Decision
-    target: str | None = None
+    target: Annotated[str, AfterValidator(_encodable)] | None = None
     """What it was about, by name or id; never content."""
     digest: Digest | None = None
     """The object itself, where it has a digest."""

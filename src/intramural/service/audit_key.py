@@ -21,6 +21,8 @@ from intramural.domain.audit_head import KEY_BYTES, PublicKey, SigningKey, Trail
 from intramural.errors import IntegrityFailure, Unavailable
 
 KEY, PUBLIC, WITNESS = "audit.key", "audit.pub", "audit.witness"
+NOTE_BYTES = 4096
+"""More than any note of ours has."""
 
 
 class AuditKey:
@@ -44,12 +46,18 @@ class AuditKey:
         if end.note is None:
             return
         self._last = (end.size, end.leaf, end.note)
-        with suppress(OSError), open(self._folder / WITNESS, "r+", encoding="utf-8", opener=_private) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _size_in(file.read()) < end.size:
-                file.seek(0)
-                file.write(end.note)
-                file.truncate()
+        with suppress(OSError):
+            file = _private(self._path(WITNESS), os.O_RDWR)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                before = os.read(file, NOTE_BYTES)
+                if _size_in(before.decode(errors="replace")) < end.size:
+                    note = end.note.encode()
+                    os.pwrite(file, note, 0)
+                    if len(note) < len(before):
+                        os.truncate(file, len(note))
+            finally:
+                os.close(file)
 
     def accept(self, end: TrailHead) -> None:
         """Sign what follows *end*, though it was not signed: it was checked, and an owner answers for it."""
@@ -73,13 +81,20 @@ class AuditKey:
     def witness(self) -> str | None:
         """Return the newest head that was signed here."""
         try:
-            return (self._folder / WITNESS).read_text(encoding="utf-8") or None
+            file = os.open(self._path(WITNESS), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.read(file, NOTE_BYTES).decode() or None
+            finally:
+                os.close(file)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise IntegrityFailure(
-                f"{self._folder / WITNESS} cannot be read ({type(error).__name__}).", hint="Restore keys/ from a backup."
+                f"{self._path(WITNESS)} cannot be read ({type(error).__name__}).", hint="Restore keys/ from a backup."
             ) from None
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
     def _follows(self, key: SigningKey, before: TrailHead) -> bool:
         """Tell whether *before* is what was signed last, here and in the database."""

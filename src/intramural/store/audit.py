@@ -56,6 +56,9 @@ END_ID = 1
 _LAST = select(func.coalesce(func.max(AUDIT.c.seq), 0)).scalar_subquery()
 _LAST_LEAF = select(AUDIT.c.leaf).where(AUDIT.c.seq == AUDIT_END.c.size).correlate(AUDIT_END).scalar_subquery()
 _END = select(_LAST.label("last"), _LAST_LEAF.label("last_leaf"), AUDIT_END).where(AUDIT_END.c.id == END_ID)
+_SET_END = update(AUDIT_END).where(AUDIT_END.c.id == END_ID)
+_APPEND = insert(AUDIT)
+"""Built once: every act runs these three."""
 
 
 class Audit:
@@ -77,7 +80,7 @@ class Audit:
         tree = end.tree.grown(leaf)
         note = signer.sign(end, seq, tree.root()) if signer else None
         row = {"seq": seq, "at": at, "kind": kind, "body": body, "salt": salt, "commitment": commitment, "leaf": leaf}
-        self._run(insert(AUDIT), row)
+        self._run(_APPEND, row)
         self.set_end(TrailHead(seq, at, leaf, tree.frontier, note or end.note))
         if note and seq % KEPT_HEADS == 0:
             self.keep_head(seq, note)
@@ -96,8 +99,7 @@ class Audit:
     def set_end(self, end: TrailHead) -> None:
         """Write what the next entry is chained to."""
         values = {"size": end.size, "last_at": end.last_at, "leaf": end.leaf, "frontier": end.frontier, "note": end.note}
-        done = self._run(update(AUDIT_END).where(AUDIT_END.c.id == END_ID), values)
-        if not done.rowcount:
+        if not self._run(_SET_END, values).rowcount:
             self._run(insert(AUDIT_END), {"id": END_ID, **values})
 
     def stored_end(self) -> TrailHead | None:
