@@ -29,7 +29,7 @@ a_path = click.Path(path_type=Path)
 @click.option(
     "--set", "settings", multiple=True, metavar="PATH=ANSWER", help="Answer one question; an empty answer takes it away."
 )
-@click.option("--section", type=int, help="Begin with this section of the guide, 0 to 5.")
+@click.option("--section", type=click.IntRange(0, 5), help="Begin with this section of the guide.")
 @click.option("--normalise", is_flag=True, help="Scale shares that do not add up to 100 %.")
 @json_option
 def interview(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from intramural.domain.answer_kinds import Text
 from intramural.domain.answers import UNKNOWN
 from intramural.domain.asking import ProfileField
 from intramural.domain.profile import FIELDS, Profile, applies, field_of
@@ -44,20 +45,32 @@ OPENING = (
 )
 
 
+MOST_CHARACTERS = 200
+"""Of a name or a role."""
+
+
 def open_with(profile: Profile, key: str, text: str) -> Profile:
     """Return *profile* with *text* as the answer to an opening question; an empty one leaves it as it is."""
-    words = " ".join(text.split())
-    if not words:
+    if not text.strip():
         return profile
     if key != "window_days":
-        if len(words) > 200:
-            raise InvalidInput(f"`{key}`: it is too long.", hint="At most 200 characters.", words="it is too long")
-        return profile.model_copy(update={key: words})
-    days = words.lower().removesuffix("days").removesuffix("d").strip()
+        return profile.model_copy(update={key: _few_words(key, text)})
+    days = text.strip().lower().removesuffix("days").removesuffix("d").strip()
     if not days.isascii() or not days.isdigit() or not 1 <= int(days) <= 366:
         said = "write a number of days from 1 to 366"
         raise InvalidInput(f"`{key}`: {said}.", hint="For example: 90", words=said)
     return profile.model_copy(update={key: int(days)})
+
+
+def _few_words(key: str, text: str) -> str:
+    try:
+        words = Text().read(text)
+    except ValueError as error:
+        raise InvalidInput(f"`{key}`: {error}.", hint="Write a few words.", words=str(error)) from None
+    if len(words) > MOST_CHARACTERS:
+        said = f"it is longer than {MOST_CHARACTERS} characters"
+        raise InvalidInput(f"`{key}`: {said}.", hint="Shorten it.", words=said)
+    return words
 
 
 class Conversation(Value):

@@ -137,7 +137,15 @@ def test_the_opening_takes_a_name_a_role_and_days():
 
 
 @pytest.mark.parametrize(
-    ("key", "text"), [("window_days", "0"), ("window_days", "1e3"), ("window_days", "soon"), ("name", "a" * 201)]
+    ("key", "text"),
+    [
+        ("window_days", "0"),
+        ("window_days", "1e3"),
+        ("window_days", "soon"),
+        ("name", "a" * 201),
+        ("name", "bell\a"),
+        ("respondent", "caf\udce9"),
+    ],
 )
 def test_an_opening_answer_that_cannot_be_is_refused(key, text):
     with pytest.raises(InvalidInput, match=key):
