@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from intramural.domain.cause import Cause, Failure
+from intramural.domain.cause_rules import cause_of_text
 from intramural.errors import DoesNotFit, DriftDetected, IntegrityFailure, IntramuralError, InvalidInput
 from intramural.workloads.trainer import Diverged, TimeLimit
 
@@ -35,6 +36,8 @@ _NUMBERS = {
     errno.EFBIG: Cause.DISK_FULL,
     errno.ENOMEM: Cause.HOST_MEMORY,
 }
+_FROM_TEXT = {Cause.GPU_MEMORY, Cause.HOST_MEMORY, Cause.DISK_FULL, Cause.GPU_FAULT, Cause.NETWORK}
+"""Causes that an error's text is believed: the machine's, which no class of ours or the system's number names."""
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -52,11 +55,10 @@ def _cause_of(error: BaseException) -> Cause:
         return _NUMBERS[error.errno]
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return Cause.GPU_MEMORY
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+    if isinstance(error, MemoryError):
         return Cause.HOST_MEMORY
-    if "No space left on device" in str(error):  # safetensors wraps the errno in a text
-        return Cause.DISK_FULL
-    return Cause.USER_CODE
+    told = cause_of_text(str(error))  # torch and safetensors wrap what the system said in a text
+    return told.cause if told and told.cause in _FROM_TEXT else Cause.USER_CODE
 
 
 def _place(error: BaseException) -> str:
