@@ -95,7 +95,7 @@ def _of_shares(path: str, kind: Parts, said: Shares, measured: Shares) -> Iterat
         ours, theirs = said.parts.get(key) or _NOTHING, measured.parts.get(key) or _NOTHING
         if points_apart(ours, theirs) > SHARE_POINTS:
             found = True
-            words = _share(ours) if key in said.parts else "not named"
+            words = _share(ours) if key in said.parts else "none"
             label = _PARTS[path].format(key_label(kind, key))
             yield Contradiction(path=path, key=key, label=label, said=words, measured=_share(theirs))
     top_said, top_measured = said.ranked()[0][0], measured.ranked()[0][0]

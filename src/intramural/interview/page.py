@@ -167,8 +167,13 @@ def _end(key: str, end: str, without: str | None) -> Any:
 
 def _common_text(shares: Shares) -> str:
     ranked = shares.ranked()
-    written = [f"{key} ({shown(share, Dimension.PERCENT)})" if share else key for key, share in ranked]
+    written = [f"{key} ({_whole_percent(share)})" if share else key for key, share in ranked]
     return ", ".join(written[:_TOP]) + (" \N{HORIZONTAL ELLIPSIS}" if len(written) > _TOP else "")
+
+
+def _whole_percent(share: Quantity) -> str:
+    whole = share if share.is_range or share.middle < 1 else exactly(round(share.middle))
+    return shown(whole, Dimension.PERCENT)
 
 
 def _common(shares: Shares) -> Quantity:

@@ -1,8 +1,8 @@
 """
 What the records say of the pain points: each with its figures, supported, contradicted, or not measured.
 
-    queue_time      supported when a class waits longer (p90) than its jobs may (`start_dev`, `start_training`);
-                    contradicted when every class with a target keeps it
+    queue_time      supported when a class waits longer (p90) than its jobs may: `start_dev` for the class `dev`,
+                    `start_training` for every other; contradicted when every class with a target keeps it
     out_of_memory   supported from 10 % of the failures on, contradicted below 2 %
     failures        supported below 90 % success, contradicted from 95 % on
     lost_work       supported when fewer than half as many runs resume as fail for no fault of their own,
@@ -32,7 +32,6 @@ from intramural.interview.figures import shown, sides
 MANY_FAILURES, FEW_FAILURES = 10.0, 2.0
 LOW_SUCCESS, HIGH_SUCCESS = 90.0, 95.0
 NO_EVALUATION = 1.0
-_TARGETS = {"dev": "operations.start_dev", "training": "operations.start_training"}
 
 Verdict = tuple[Support, str]
 
@@ -59,7 +58,7 @@ def _queue_time(profile: Profile) -> Verdict:
         return Support.NO_MEASUREMENT, "no queue time on record"
     words, kept = [], []
     for key, wait in longest.items():
-        target: Quantity | None = profile.answers(_TARGETS[key]).value if key in _TARGETS else None
+        target: Quantity | None = profile.answers(f"operations.start_{'dev' if key == 'dev' else 'training'}").value
         if target is not None:
             allowed = target.high if target.high is not None else target.middle
             kept.append(wait.middle <= allowed)

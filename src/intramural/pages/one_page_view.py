@@ -21,7 +21,7 @@ View = dict[str, Any]
 
 MARK = "\N{NOT EQUAL TO}"
 _TYPES, _SPREADS, _QUEUES, _CAUSES, _PAINS, _UNNAMED, _CONTRADICTIONS, _WARNINGS, _RECORDS = 3, 6, 3, 5, 5, 3, 4, 2, 3
-_ROOM = {"name": 64, "person": 60, "cell": 30, "label": 22, "fact": 84, "short": 66, "pain": 34, "evidence": 120, "source": 24}
+_ROOM = {"name": 64, "person": 60, "cell": 34, "label": 22, "fact": 84, "short": 66, "pain": 34, "evidence": 120, "source": 24}
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|d|B|KB|MB|GB|TB|years?|days?)(?!\w))|(?<=\w) (?=\(\d+ %\))")
 _SUPPORT = {
     Support.SUPPORTED: "supported",

@@ -68,7 +68,7 @@ def test_a_part_that_nobody_named_counts_as_nothing():
     many = found("anatomy.failure_causes", {"user_code_error": "100%"}, {"user_code_error": "80%", "time_limit": "20%"})
 
     assert causes == []
-    assert ("time_limit", "not named", "20 %") in many
+    assert ("time_limit", "none", "20 %") in many
 
 
 def test_parts_that_are_only_named_deny_nothing():

@@ -25,7 +25,7 @@ CAUSES = {"gpu_out_of_memory": "8%", "host_out_of_memory": "4%", "network": "12%
     [
         ("queue_time", {"queue_time": {"training": {"p90": "2 h"}}}, "supported", "may wait 1 h"),
         ("queue_time", {"queue_time": {"training": {"p90": "1 h"}, "dev": {"p90": "5 min"}}}, "contradicted", "5 min"),
-        ("queue_time", {"queue_time": {"batch": {"p90": "2 h"}}}, "undecided", "no target"),
+        ("queue_time", {"queue_time": {"gpu-long": {"p90": "2 h"}}}, "supported", "gpu-long waits 2 h (p90), may wait 1 h"),
         ("queue_time", {}, "no_measurement", "no queue time"),
         ("out_of_memory", {"failure_causes": CAUSES}, "supported", "12 % of the failures"),
         ("out_of_memory", {"failure_causes": {"time_limit": "100%"}}, "contradicted", "0 %"),
@@ -64,6 +64,12 @@ def test_lost_work_compares_resumes_with_runs_that_were_cut_short(resumed, suppo
     )
 
     assert found.support.value == support
+
+
+def test_a_wait_without_a_target_decides_nothing():
+    found = judged("queue_time", anatomy__queue_time=measured({"dev": {"p90": "2 h"}}), operations__start_dev=None)
+
+    assert (found.support, found.evidence) == (Support.UNDECIDED, "p90 wait: dev 2 h; no target was told")
 
 
 def test_what_was_said_is_never_evidence_for_itself():
