@@ -194,7 +194,12 @@ def _median(spread: Percentiles | None, words: Callable[[float], str]) -> str | 
 
 
 def _ends(spread: Percentiles) -> tuple[str, str]:
-    return duration(spread.p50), duration(spread.p90)
+    """Return the median and the 90th percentile as the report writes durations."""
+    from intramural.domain.quantity import Dimension, exactly  # noqa: PLC0415 - keeps `--help` fast
+    from intramural.interview.figures import shown  # noqa: PLC0415
+
+    p50, p90 = (UNKNOWN if each is None else shown(exactly(each), Dimension.DURATION) for each in (spread.p50, spread.p90))
+    return p50, p90
 
 
 def _percent(share: float | None) -> str:

@@ -24,6 +24,8 @@ SCHEDULERS = frozenset({"own", "sacct", "kubernetes"})
 """Kinds of source that are the record itself; every other kind was made from one."""
 MOST_CLASSES = 12
 """Queues beyond these are too many for a profile; those with most jobs are kept."""
+NO_CLASS = "all jobs"
+"""What the queue is called where no record names a class."""
 MOST_GPU_COUNTS = 8
 """More different counts are told in powers of two and the ranges between them."""
 _TYPES, _CLASSES, _CAUSES = (OneOf(each, open=True) for each in (JOB_TYPES, JOB_CLASSES, CAUSES))
@@ -53,10 +55,11 @@ def answers_of(measurement: Measurement) -> dict[str, Any]:
     """Return the value of each `anatomy` question that *measurement* knows."""
     by_type = measurement.by_profile_type or measurement.by_type
     by_class = sorted((each for each in measurement.by_class if each.name), key=lambda each: -each.jobs)[:MOST_CLASSES]
+    queues = [(each.name, each.queue_seconds) for each in by_class] or [(NO_CLASS, measurement.queue_seconds)]
     known = {
         "job_mix": _shares(_TYPES, ((each.job_type, each.share) for each in by_type)),
         "run_time": _spreads(_TYPES, ((each.job_type, each.run_seconds) for each in by_type)),
-        "queue_time": _spreads(_CLASSES, ((each.name, each.queue_seconds) for each in by_class)),
+        "queue_time": _spreads(_CLASSES, queues),
         "gpu_count": _gpu_counts(measurement.gpu_counts),
         "multi_node": _percent(measurement.multi_node),
         "checkpoint_interval": _seconds(_median(measurement.checkpoint_interval_seconds)),

@@ -45,7 +45,7 @@ def test_people_get_tables_of_types_and_causes_and_what_to_know_on_the_side(jobs
     lines = told.out.splitlines()
     assert lines[0].startswith("4 jobs from kubernetes, 2026-11-02 to 2026-11-02")
     assert lines[2].split("  ")[0] == "JOB TYPE"
-    assert any(line.startswith("SFT (LoRA)") and "1 h 30 min" in line and " 50 %" in line for line in lines)
+    assert any(line.startswith("SFT (LoRA)") and "90 min" in line and " 50 %" in line for line in lines)
     assert any(line.startswith("WHY RUNS FAILED") for line in lines)
     assert "named like zzz-#" in told.err
 

@@ -144,6 +144,12 @@ def test_partitions_that_read_as_one_class_do_not_stand_in_each_others_way():
     assert answers["anatomy.queue_time"].by["training"].p50 == exactly(60.0)
 
 
+def test_time_in_the_queue_is_told_where_no_record_names_a_class():
+    answers = answers_of(a_measurement(queue_seconds=spread(5, 9)))
+
+    assert answers["anatomy.queue_time"].by["all jobs"].p90 == exactly(9.0)
+
+
 def test_many_counts_of_gpus_are_told_in_ranges_and_a_part_of_a_gpu_as_one():
     counts = {
         "0.25": 10.0,
