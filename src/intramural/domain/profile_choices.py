@@ -153,6 +153,7 @@ AUTH = _choices(
 _CAUSE_LABELS = {
     Cause.GPU_MEMORY: "Out of GPU memory",
     Cause.HOST_MEMORY: "Out of host memory",
+    Cause.GPU_FAULT: "GPU fault",
     Cause.USER_CODE: "User code error",
 }
 CAUSES = tuple(
