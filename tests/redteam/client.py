@@ -1,4 +1,4 @@
-"""A client inside the walls: goes through `steps.json` and prints, for each, the proxy's status or an error, and the bytes it got."""
+"""A client inside the walls: goes through `steps.json`; prints each one's status or error, and the bytes it got."""
 
 import json
 import socket

@@ -16,6 +16,7 @@ import pytest
 from intramural.walls.launch import python_view
 
 HERE = Path(__file__).parent
+EVERYWHERE = ("0.0.0.0", 0)  # noqa: S104 - the services must be reachable at every address, or no probe proves anything
 ORDINARY = 54_321
 """A user without an account."""
 CANARY = "canary-5d1f"
@@ -27,8 +28,8 @@ def world():
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redteam-")))
         folder.chmod(0o711)
-        tcp = serve(stack, socket.AF_INET, ("0.0.0.0", 0))
-        udp = serve(stack, socket.AF_INET, ("0.0.0.0", 0), socket.SOCK_DGRAM)
+        tcp = serve(stack, socket.AF_INET, EVERYWHERE)
+        udp = serve(stack, socket.AF_INET, EVERYWHERE, socket.SOCK_DGRAM)
         tcp6 = serve(stack, socket.AF_INET6, ("::1", 0))
         serve(stack, socket.AF_UNIX, str(folder / "service.sock"))
         (folder / "service.sock").chmod(0o777)
@@ -57,16 +58,14 @@ class Attacker:
         """Run a command as this user."""
         if self.uid == os.getuid():
             return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        shown = ",".join([*python_view(), str(HERE), str(HERE.parents[1] / "src")])
+        shown = ",".join([*python_view(), str(HERE.parents[1])])
         become = [sys.executable, str(HERE / "as_user.py"), str(self.uid), shown, *command]
         return subprocess.run(become, capture_output=True, text=True, check=False, timeout=120)
 
     def attack(self, level, names, repeats=1, **limits):
         """Run the probes *names* and return what each repeat found."""
         file = Path(self.world["home"]) / "world.json"
-        done = self.run(
-            [sys.executable, str(HERE / "drive.py"), str(file), level, str(repeats), json.dumps(limits), *names]
-        )
+        done = self.run([sys.executable, str(HERE / "drive.py"), str(file), level, str(repeats), json.dumps(limits), *names])
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -90,8 +89,8 @@ def attacker(request, world):
         "key": str(home / "customer.key"),
         "other_run": str(home / "runs" / "other"),
         "scratch": str(home / "scratch"),
-        "bomb_processes": 500,
-        "bomb_bytes": 256 * 2**20,
+        "bomb_processes": 400,
+        "bomb_bytes": 128 * 2**20,
     }
     (home / "world.json").write_text(json.dumps(world | mine))
     for path in (home, *home.rglob("*")):

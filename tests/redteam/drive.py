@@ -23,6 +23,7 @@ from intramural.walls.receipts import read_receipt
 PROBES = Path(__file__).with_name("probes.py")
 LONGEST_DELAY = 0.02
 SECONDS = 60
+DELAYS = random.SystemRandom()
 
 
 def main():
@@ -33,7 +34,9 @@ def main():
     left_open.set_inheritable(True)
     try:
         with tempfile.TemporaryDirectory(dir=world["scratch"]) as folder:
-            rounds = [one(Path(folder) / str(each), world | {"victim": victim.pid}, level, limits, names) for each in range(repeats)]
+            rounds = [
+                one(Path(folder) / str(each), world | {"victim": victim.pid}, level, limits, names) for each in range(repeats)
+            ]
     finally:
         victim.kill()
         victim.wait()
@@ -61,7 +64,7 @@ def one(folder, world, level, limits, names):
         confined = launch(command, wish, folder=folder, level=Level(level), output=said.fileno(), hold=True)
         try:
             (confined.run / "world.json").write_text(json.dumps(world))
-            time.sleep(random.uniform(0, LONGEST_DELAY * 2))
+            time.sleep(DELAYS.uniform(0, LONGEST_DELAY * 2))
             confined.release()
             assert confined.wait(SECONDS)
         finally:

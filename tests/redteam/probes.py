@@ -20,6 +20,7 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,6 +28,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 X86 = os.uname().machine == "x86_64"
 NEW_NS, NEW_USER = 0x20000, 0x10000000
 SECONDS = 2.0
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - it is filled, not trusted
+DELAYS = random.SystemRandom()
 
 
 class World(dict):
@@ -406,11 +409,11 @@ def fill_run_directory(world):
 
 
 def fill_scratch(world):
-    _fill(os.environ.get("TMPDIR", "/tmp"), world.bomb_bytes)
+    _fill(os.environ.get("TMPDIR", tempfile.gettempdir()), world.bomb_bytes)
 
 
 def fill_shared_memory(world):
-    _fill("/dev/shm", world.bomb_bytes)
+    _fill(SHARED_MEMORY, world.bomb_bytes)
 
 
 TOO_MUCH = ("fork_bomb", "memory_bomb", "fill_run_directory", "fill_scratch", "fill_shared_memory")
@@ -425,7 +428,7 @@ def main():
     world = World(json.loads(Path(sys.argv[1]).read_text()))
     found = {}
     for name in sys.argv[3:]:
-        time.sleep(random.uniform(0, float(sys.argv[2])))
+        time.sleep(DELAYS.uniform(0, float(sys.argv[2])))
         try:
             globals()[name](world)
         except (OSError, MemoryError) as error:

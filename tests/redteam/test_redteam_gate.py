@@ -1,4 +1,4 @@
-"""The four traps of a start: a gate that fails open, a race for the namespaces, descriptors left open, a supervisor that dies."""
+"""The traps of a start: a gate that fails open, descriptors left open, a supervisor or a starter that dies."""
 
 import json
 import os
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from intramural.domain.confinement import Confinement, Level
+from intramural.domain.confinement import Confinement, Level, Limits
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused
 from intramural.walls.launch import adopt, launch
 from intramural.walls.receipts import read_receipt
 
-REPEATS = 5
+REPEATS = 3
+DELAYS = random.SystemRandom()
 LEVELS = [Level.NAMESPACES, Level.LANDLOCK]
 ANY = Confinement(required=Level.NONE)
 
@@ -41,7 +42,7 @@ def start(tmp_path):
 
 
 def pause():
-    time.sleep(random.uniform(0, 0.03))
+    time.sleep(DELAYS.uniform(0, 0.03))
 
 
 def soon(condition, seconds=5.0):
@@ -104,7 +105,7 @@ def _command_lines():
 STARTER = """
 import os, sys
 from pathlib import Path
-from intramural.domain.confinement import Confinement, Level
+from intramural.domain.confinement import Confinement, Level, Limits
 from intramural.walls.launch import launch
 folder = Path(sys.argv[1])
 wish = Confinement(run_directory=str(folder / "run"))
@@ -138,7 +139,8 @@ def test_what_is_in_memory_is_gone_only_when_it_is_let_go(tmp_path):
     confined.close()
 
     assert soon(lambda: not confined.supervisor.is_alive())
-    assert not confined.run.exists()
+    with pytest.raises((FileNotFoundError, PermissionError)):  # the latter while nobody has buried the supervisor
+        (confined.run / "made").stat()
 
 
 @pytest.mark.parametrize("level", [*LEVELS, Level.NONE])
@@ -147,7 +149,13 @@ def test_only_named_descriptors_come_along(start, tmp_path, level):
     hidden = os.open("/dev/zero", os.O_RDONLY)
     os.set_inheritable(hidden, True)
     with open(tmp_path / "said", "w+") as said:
-        running = start("echo /proc/self/fd/*; exec cat /proc/self/fd/$NAMED", level, output=said.fileno(), pass_fds=[named], environment={"NAMED": str(named)})
+        running = start(
+            "echo /proc/self/fd/*; exec cat /proc/self/fd/$NAMED",
+            level,
+            output=said.fileno(),
+            pass_fds=[named],
+            environment={"NAMED": str(named)},
+        )
         os.write(kept, b"through")
         os.close(kept)
 
@@ -171,15 +179,15 @@ def test_an_open_folder_is_not_passed(start, tmp_path):
 def test_the_environment_is_what_was_given_and_stays_out_of_command_lines(start, tmp_path):
     with open(tmp_path / "said", "w+") as said:
         running = start("env; sleep 0.3", output=said.fileno(), environment={"MINE": "canary-e1"})
-        lines = b"".join(path.read_bytes() for pid in (running.pid, running.first.pid, running.supervisor.pid) for path in [Path(f"/proc/{pid}/cmdline")])
+        numbers = (running.pid, running.first.pid, running.supervisor.pid)
+        lines = b"".join(Path(f"/proc/{each}/cmdline").read_bytes() for each in numbers)
 
         assert running.wait(5)
         said.seek(0)
         names = {line.partition("=")[0] for line in said.read().splitlines()}
     assert b"canary-e1" not in lines
-    assert names - {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} == {
-        "MINE", "HOME", "TMPDIR", "PATH", "PWD",
-    }  # fmt: skip
+    proxies = {each for each in names if each.lower().endswith("_proxy")}
+    assert names - proxies == {"MINE", "HOME", "TMPDIR", "PATH", "PWD"}
 
 
 def test_signals_reach_the_process(start):
@@ -223,3 +231,14 @@ def test_a_state_names_its_processes(start):
     assert state["job"]["pid"] == running.pid
     assert state["level"] == "namespaces"
     assert adopt(running.folder) == running
+
+
+@pytest.mark.parametrize("level", [*LEVELS, Level.NONE])
+def test_what_a_process_prints_is_kept_up_to_its_limit(start, tmp_path, level):
+    wish = ANY.model_copy(update={"limits": Limits(output_bytes=100_000)})
+    with open(tmp_path / "said", "wb") as said:
+        running = start("head -c 1000000 /dev/zero; echo end >&2; exit 4", level, output=said.fileno(), wish=wish)
+        assert running.wait(5)
+
+    assert (tmp_path / "said").stat().st_size == 100_000
+    assert read_receipt(running.folder).exit_code == 4

@@ -37,17 +37,17 @@ class Level(StrEnum):
         """Return the place in the order, 0 for none."""
         return list(Level).index(self)
 
-    def __lt__(self, other: object) -> bool:
-        return self.rank < other.rank if isinstance(other, Level) else NotImplemented
+    def __lt__(self, other: str) -> bool:
+        return self.rank < Level(other).rank
 
-    def __le__(self, other: object) -> bool:
-        return self.rank <= other.rank if isinstance(other, Level) else NotImplemented
+    def __le__(self, other: str) -> bool:
+        return self.rank <= Level(other).rank
 
-    def __gt__(self, other: object) -> bool:
-        return self.rank > other.rank if isinstance(other, Level) else NotImplemented
+    def __gt__(self, other: str) -> bool:
+        return self.rank > Level(other).rank
 
-    def __ge__(self, other: object) -> bool:
-        return self.rank >= other.rank if isinstance(other, Level) else NotImplemented
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= Level(other).rank
 
 
 def check_level(level: Level, required: Level, classification: Classification) -> None:
@@ -119,6 +119,8 @@ class Limits(Value):
     open_files: Annotated[int, Field(gt=15)] = 65_536
     file_bytes: Annotated[int, Field(gt=0)] | None = None
     """The largest single file."""
+    output_bytes: Annotated[int, Field(ge=0)] = 64 * 2**20
+    """What it may print; the rest is not kept."""
     scratch_bytes: Annotated[int, Field(gt=0)] = GIBIBYTE
     """What `/tmp` may hold, and `/dev/shm` as much again; both lie in memory."""
 
@@ -218,7 +220,7 @@ class Receipt(Value):
     around_proxy: int | None = None
     """Packets and connections that found no way out, as the kernel of the run's own network counted them."""
     limits: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Each limit, and what enforces it: `cgroup`, `rlimit`, `namespace`, `mount`, or `nothing`."""
+    """Each limit, and what enforces it: `cgroup`, `rlimit`, `namespace`, `mount`, `supervisor`, or `nothing`."""
 
     @property
     def unseen(self) -> tuple[str, ...]:

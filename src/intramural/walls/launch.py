@@ -187,6 +187,7 @@ def _plan(command: Sequence[str], confinement: Confinement, level: Level, enviro
         "processors": limits.processors,
         "open_files": limits.open_files,
         "file_bytes": limits.file_bytes,
+        "output_bytes": limits.output_bytes,
         "egress": [each.document() for each in confinement.egress],
     }
     if level is not Level.NONE:

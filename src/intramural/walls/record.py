@@ -23,9 +23,10 @@ MOST_ATTEMPTS = 10_000
 class Record:
     """The receipt of one run under construction."""
 
-    def __init__(self, folder: str, level: str) -> None:
+    def __init__(self, folder: str, level: str, most: int = MOST_ATTEMPTS) -> None:
         self._folder = folder
         self._file = os.open(f"{folder}/{PARTIAL}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._most = most
         self._attempts = 0
         self._write({"level": level, "began_at": time.time()})
 
@@ -33,18 +34,18 @@ class Record:
         """Write an attempt down, refused or allowed; return its number for `closed`."""
         self._attempts += 1
         line = {"attempt": self._attempts, "at": time.time(), "host": host[:253], "port": port, "refusal": refusal}
-        if self._attempts <= MOST_ATTEMPTS:
+        if self._attempts <= self._most:
             self._write(line)
         return self._attempts
 
     def closed(self, number: int, up_bytes: int, down_bytes: int, refusal: str | None) -> None:
         """Write down what an allowed connection carried, and why it was cut, if it was."""
-        if number <= MOST_ATTEMPTS:
+        if number <= self._most:
             self._write({"closed": number, "up_bytes": up_bytes, "down_bytes": down_bytes, "refusal": refusal})
 
     def end(self, exit_code: int | None, around_proxy: int | None, limits: dict[str, str]) -> None:
         """Write the last line and put the receipt in place."""
-        left_out = max(self._attempts - MOST_ATTEMPTS, 0)
+        left_out = max(self._attempts - self._most, 0)
         rest = {"exit_code": exit_code, "left_out": left_out, "around_proxy": around_proxy, "limits": limits}
         self._write({"ended_at": time.time(), **rest})
         os.fsync(self._file)

@@ -9,6 +9,7 @@ for a yes.) The kernel tells the supervisor which process spoke.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -32,11 +33,13 @@ class NotStarted(Exception):
 class Gate:
     """The supervisor's side of a process that waits."""
 
-    def __init__(self, connection: socket.socket, complaints: int, child: int) -> None:
+    def __init__(self, connection: socket.socket, complaints: int, child: int, said: int) -> None:
         self._connection = connection
         self._complaints = complaints
         self.child = child
         """The process this supervisor forked and must reap: bubblewrap, or the program itself."""
+        self.said = said
+        """What the program prints comes out here."""
 
     def wait(self) -> int:
         """Return the number of the process that waits. Raises `NotStarted` with what the walls complained of."""
@@ -56,7 +59,8 @@ class Gate:
 
     def open(self) -> None:
         """Say the word."""
-        self._connection.send(b"go\n")
+        with contextlib.suppress(BrokenPipeError):  # it was ended meanwhile
+            self._connection.send(b"go\n")
         self._connection.close()
         os.close(self._complaints)
 
@@ -66,21 +70,23 @@ def start(plan: dict[str, Any], group: Group) -> Gate:
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     complaints, complain = os.pipe()
+    said, say = os.pipe()
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _become(plan, group, supervisor, there.fileno(), complain)
+            _become(plan, group, supervisor, there.fileno(), say, complain)
         except OSError as error:
             os.write(complain, f"{error.strerror or error}\n".encode())
         finally:
             os._exit(CANNOT_CONFINE)
     there.close()
     os.close(complain)
-    return Gate(here, complaints, child)
+    os.close(say)
+    return Gate(here, complaints, child, said)
 
 
-def _become(plan: dict[str, Any], group: Group, supervisor: int, gate: int, complain: int) -> NoReturn:
+def _become(plan: dict[str, Any], group: Group, supervisor: int, gate: int, say: int, complain: int) -> NoReturn:
     """Turn this child into the process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -89,9 +95,8 @@ def _become(plan: dict[str, Any], group: Group, supervisor: int, gate: int, comp
         os._exit(CANNOT_CONFINE)
     group.join()
     named: list[int] = plan["pass_fds"]
-    output = os.dup(plan["output"])
     os.dup2(gate, 0)
-    os.dup2(output, 1)
+    os.dup2(say, 1)
     os.dup2(complain, 2)
     for descriptor in named:
         os.set_inheritable(descriptor, True)

@@ -14,6 +14,7 @@ SIGTERM ends the process at once and the supervisor with it.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import json
 import os
@@ -32,6 +33,8 @@ from intramural.walls.start import Gate, NotStarted, close_all_but, start
 
 STATE = "walls.json"
 SWEEP_ROUNDS = 1000
+OUTPUT_SECONDS = 5.0
+"""How long the last output may take to be written after the end."""
 
 
 class Supervisor:
@@ -48,6 +51,10 @@ class Supervisor:
         self._job = 0
         self._first = 0
         """The process whose end is the end of all: the first of the process namespace, or the job itself."""
+        self._handle: int | None = None
+        """Of the first; its number may be another's once it is gone."""
+        self._reaped = False
+        self._output_kept = _thread.allocate_lock()
         self._told_to_leave = False
 
     def run(self, control: int, ready: int) -> None:
@@ -67,23 +74,33 @@ class Supervisor:
         ended = os.pidfd_open(gate.child)
         self._write_state(run_directory)
         self._tell(ready, {"started": True})
-        if self._released(control, ended):
-            gate.open()
-            self._watch(ended, record)
-        else:
-            self._kill()
+        try:
+            if self._released(control, ended):
+                gate.open()
+                self._output_kept.acquire()
+                _thread.start_new_thread(self._keep_output, (gate.said,))
+                self._watch(ended, record)
+        finally:
+            self._finish(gate, record)
+            if self._plan["linger"]:
+                self._keep_run_directory()
+
+    def _finish(self, gate: Gate, record: Record) -> None:
+        """End what still runs and put the receipt in place."""
+        self._kill()
         code = os.waitstatus_to_exitcode(os.waitpid(gate.child, 0)[1])
+        self._reaped = True
         around = self._around_proxy()
         self._sweep()
+        self._output_kept.acquire(timeout=OUTPUT_SECONDS)
         with contextlib.suppress(OSError):  # a full disk: the receipt stays unfinished, and says so by its name
             record.end(code if code >= 0 else 128 - code, around, self._limits)
-        if self._plan["linger"] and run_directory is not None:
-            self._keep_run_directory()
 
     def _furnish(self, gate: Gate) -> str | None:
         """Put limits, listener and counters in place while the process waits; return how its run directory is reached."""
         self._job = gate.wait()
         self._first = _parent(self._job) if self._namespaces else self._job
+        self._handle = os.pidfd_open(self._first)
         try:
             self._set_limits()
             if self._namespaces:
@@ -166,6 +183,16 @@ class Supervisor:
 
             serve(self._listener, self._plan["egress"], record, ended)
 
+    def _keep_output(self, said: int) -> None:
+        """Write what the process prints to where it belongs, up to its limit; runs in a thread of its own."""
+        sink, left = self._plan["output"], self._plan["output_bytes"]
+        while chunk := os.read(said, 65_536):
+            kept, left = chunk[:left], max(left - len(chunk), 0)
+            with contextlib.suppress(OSError):  # a full disk: the run goes on, and is not heard
+                while kept:
+                    kept = kept[os.write(sink, kept) :]
+        self._output_kept.release()
+
     def _around_proxy(self) -> int | None:
         """Return how many packets and connections found no way out of the run's own network."""
         if not self._counters:
@@ -182,12 +209,13 @@ class Supervisor:
 
     def _kill(self) -> None:
         """End the process; in a namespace all others end with its first."""
-        if self._first:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._first, signal.SIGKILL)
-            if not self._namespaces:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._first, signal.SIGKILL)
+        if self._handle is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        if not self._namespaces and not self._reaped:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._job, signal.SIGKILL)
 
     def _sweep(self) -> None:
         """End what the process left behind: the members of its group, and orphans that came to this process."""
