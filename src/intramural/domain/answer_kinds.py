@@ -13,6 +13,7 @@ import difflib
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic_core import core_schema
@@ -35,9 +36,10 @@ class Choice:
     also: tuple[str, ...] = ()
     """Other ways people write it."""
 
-    def names(self) -> set[str]:
+    @cache  # noqa: B019 - the choices are constants; folding them anew for each answer is half of reading a profile
+    def names(self) -> frozenset[str]:
         """Return every way to write it, folded."""
-        return {_folded(each) for each in (self.key, self.label, *self.also)}
+        return frozenset({_folded(each) for each in (self.key, self.label, *self.also)})
 
 
 class Kind:
@@ -170,13 +172,14 @@ class OneOf(Kind):
         if isinstance(given, (dict, list)) or given is None or not str(given).strip():
             raise ValueError(self._known())
         folded = _folded(str(given))
-        exact = [each.key for each in self.choices if folded in each.names()]
+        if key := _keys(self.choices).get(folded):
+            return key
         begun = [each.key for each in self.choices if folded and any(name.startswith(folded) for name in each.names())]
-        if exact or len(begun) == 1:
-            return (exact or begun)[0]
+        if len(begun) == 1:
+            return begun[0]
         if self.open:
             return _words(given)
-        names = {name: each.key for each in self.choices for name in each.names()}
+        names = _keys(self.choices)
         near = difflib.get_close_matches(folded, names, n=1)
         raise ValueError(self._known() + (f"; did you mean `{names[near[0]]}`?" if near else ""))
 
@@ -264,3 +267,9 @@ def _words(given: Any) -> str:
 
 def _folded(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
+
+
+@cache
+def _keys(choices: tuple[Choice, ...]) -> dict[str, str]:
+    """Return the key of each way to write a choice; of two choices that share one, the first."""
+    return {name: each.key for each in reversed(choices) for name in each.names()}

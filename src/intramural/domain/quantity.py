@@ -167,6 +167,8 @@ def write(quantity: Quantity, dimension: Dimension) -> str:
     if not quantity.is_range:
         return about + _written(quantity.low, dimension)
     low, high = _written(quantity.low, dimension), _written(quantity.high, dimension)
+    if low[-1].isdigit() and not high[-1].isdigit():
+        high = _plain(quantity.high)  # in `5-7k` the unit would be that of both
     number, _, unit = low.partition(" ")
     return f"{about}{number}-{high}" if unit and high.endswith(f" {unit}") else f"{about}{low} - {high}"
 
