@@ -79,6 +79,8 @@ def a_dataset_version(**fields):
         "source_format": "chat",
         "train_digest": a_digest("train"),
         "holdout_digest": a_digest("holdout"),
+        "train_sealed": a_digest("sealed train"),
+        "holdout_sealed": a_digest("sealed holdout"),
         "train_examples": 90,
         "holdout_examples": 10,
         "size_bytes": 10_000,

@@ -18,6 +18,7 @@ class Action(StrEnum):
     MODEL_REMOVE = "model:remove"
     DATASET_ADD = "dataset:add"
     DATASET_SAMPLE = "dataset:sample"
+    DATASET_SHRED = "dataset:shred"
     JOB_SUBMIT = "job:submit"
     JOB_CANCEL = "job:cancel"
     JOB_PAUSE = "job:pause"
@@ -26,6 +27,7 @@ class Action(StrEnum):
     RUN_START = "run:start"
     RUN_END = "run:end"
     ARTIFACT_EXPORT = "artifact:export"
+    KEYS_ROTATE = "keys:rotate"
     PROFILE_MEASURE = "profile:measure"
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
@@ -48,6 +50,8 @@ _SYSTEM = frozenset({Action.RUN_START, Action.RUN_END})
 _OWNER_ONLY = frozenset(
     {
         Action.MODEL_REMOVE,
+        Action.DATASET_SHRED,
+        Action.KEYS_ROTATE,
         Action.AUDIT_EXPORT,
         Action.AUDIT_VERIFY,
         Action.AUDIT_PRUNE,

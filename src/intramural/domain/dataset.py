@@ -80,7 +80,11 @@ class DatasetVersion(Value):
     classification: Classification
     source_format: str
     train_digest: Digest
+    """Of the plain rows: what is in the file, whatever it was sealed with."""
     holdout_digest: Digest
+    train_sealed: Digest | None = None
+    """Of the sealed bytes, as the vault keeps them; none in a version from before data was sealed."""
+    holdout_sealed: Digest | None = None
     train_examples: int
     holdout_examples: int
     size_bytes: int
@@ -96,6 +100,8 @@ class DatasetVersion(Value):
     split: Split
     tokens: tuple[TokenStatistics, ...] = ()
     added_at: Instant
+    shredded_at: Instant | None = None
+    """Since when no key opens its rows any more."""
 
     @property
     def label(self) -> str:

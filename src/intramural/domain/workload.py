@@ -5,10 +5,11 @@ A workload is one process on one run directory:
 
     RUN/spec.json       what to do (`WorkloadSpec`), written before the start
     RUN/inputs/         what it reads: model/, train.jsonl, holdout.jsonl, checkpoints/ of earlier attempts
+                        (all but the model sealed, where the spec has `sealing`)
     RUN/events.jsonl    what it tells, one `Event` a line, appended and flushed
     RUN/log             its standard output and error
     RUN/checkpoints/    resumable states, `step-00000042/`, each whole or absent
-    RUN/outputs/        what it leaves: adapter/, merged/, evaluation.json
+    RUN/outputs/        what it leaves: adapter/, merged/, evaluation.json; sealed, as checkpoints are
     RUN/pid.json        which process it is, written by whoever started it
     RUN/exit.json       how the process ended: `code` or `signal`
 
@@ -29,7 +30,7 @@ from intramural.domain.dataset import ExampleKind
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import Outcome
 from intramural.domain.spec import JobSpec
-from intramural.domain.value import INF_NAN, Digest, RunId, Value
+from intramural.domain.value import INF_NAN, Digest, JobId, ProjectId, RunId, Value
 
 SPEC_FILE = "spec.json"
 EVENTS_FILE = "events.jsonl"
@@ -43,6 +44,20 @@ OUTPUTS = "outputs"
 EXIT_CODES: dict[Outcome, int] = {Outcome.SUCCEEDED: 0, Outcome.FAILED: 1, Outcome.STOPPED: 3}
 
 
+class Sealing(Value):
+    """
+    Under which words and keys a run's files are sealed; the keys themselves come through a pipe.
+
+    A file is sealed under its name in its folder: rows in the project's `dataset` *dataset*, everything
+    that the run writes in its `output` *job_id*, with the key *key_id*.
+    """
+
+    project: ProjectId
+    dataset: str
+    job_id: JobId
+    key_id: str
+
+
 class WorkloadSpec(Value):
     """What a run directory asks of its workload."""
 
@@ -52,6 +67,8 @@ class WorkloadSpec(Value):
     example_kind: ExampleKind
     base_digest: Digest
     dataset_digest: Digest
+    sealing: Sealing | None = None
+    """None only for a workload that a person runs by hand, on plain files of their own; the platform always seals."""
     accept_drift: bool = False
     submitted_at: float
     """Seconds since the epoch; the date a chat template may write, the same for every attempt."""

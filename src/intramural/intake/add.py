@@ -17,14 +17,15 @@ from typing import Any, cast
 import orjson
 
 from intramural.domain.dataset import ExampleKind, Fault, Split
-from intramural.domain.value import Value
+from intramural.domain.value import Digest, Value
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.intake.bounds import Progress
 from intramural.intake.formats import DETECTION_ROWS, FORMATS, Format, detect, shown_names
 from intramural.intake.messages import MalformedRow
 from intramural.intake.rows import read_rows
 from intramural.intake.sides import Sides
-from intramural.intake.stored import HOLDOUT_FILE, TRAIN_FILE, example_digests, line_of
+from intramural.intake.stored import HOLDOUT_FILE, PLAIN, TRAIN_FILE, example_digests, line_of
+from intramural.sealing import Files
 
 __all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest"]
 
@@ -62,10 +63,18 @@ class Ingested(Value):
     unused_fields: tuple[str, ...]
     split: Split
     size_bytes: int
+    train_digest: Digest
+    holdout_digest: Digest
 
 
-def ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progress = lambda done, total: None) -> Ingested:
-    """Write `train.jsonl` and `holdout.jsonl` in the folder *work* from *source*.
+def ingest(
+    source: Path,
+    work: Path,
+    options: IngestOptions,
+    on_progress: Progress = lambda done, total: None,
+    files: Files = PLAIN,
+) -> Ingested:
+    """Write `train.jsonl` and `holdout.jsonl` in the folder *work* from *source*, through *files*.
 
     *on_progress* receives the bytes of the source (and of a given hold-out) that are done, and all of them.
     Raises `NotFound` for a missing file, `InvalidInput` for everything that is wrong with one.
@@ -73,9 +82,9 @@ def ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progre
     _check(options)
     work.mkdir(parents=True, exist_ok=True)
     try:
-        return _ingest(source, work, options, on_progress)
+        return _ingest(source, work, options, on_progress, files)
     except BaseException as error:
-        for name in (TRAIN_FILE, HOLDOUT_FILE, Path(TRAIN_FILE).with_suffix(".kept"), Path(HOLDOUT_FILE).with_suffix(".kept")):
+        for name in (TRAIN_FILE, HOLDOUT_FILE):
             (work / name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise DoesNotFit(
@@ -106,13 +115,13 @@ def _mapped_format(options: IngestOptions) -> Format:
     )
 
 
-def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progress) -> Ingested:
+def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progress, files: Files) -> Ingested:
     reading = _Reading(options)
     share = 0.0 if options.holdout else options.split.holdout_share
     source_bytes, holdout_bytes = _size(source), _size(options.holdout) if options.holdout else 0
     total = source_bytes + holdout_bytes
     form = reading.format_of(source)
-    sides = Sides(work, share)
+    sides = Sides(work, share, files)
     try:
         for line, group in reading.examples(source, form, lambda done, _: on_progress(done, total)):
             sides.add(line, group)
@@ -143,7 +152,9 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
         holdout_overlap=overlap,
         unused_fields=shown_names(reading.unused),
         split=Split(holdout_share=share, group_by=options.split.group_by, given_holdout=options.holdout is not None),
-        size_bytes=sides.train.path.stat().st_size + sides.holdout.path.stat().st_size,
+        size_bytes=sides.train.size + sides.holdout.size,
+        train_digest=sides.train.digest,
+        holdout_digest=sides.holdout.digest,
     )
 
 

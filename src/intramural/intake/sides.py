@@ -14,13 +14,17 @@ chance that any two are taken for equal is about 3 in a million (n² / 2⁶⁵).
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from array import array
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import IO
 
+from intramural.domain.value import Digest
 from intramural.errors import InvalidInput
 from intramural.intake.stored import HOLDOUT_FILE, TRAIN_FILE
+from intramural.sealing import Files
 
 _SPAN = 1 << 64
 _FIRST_64_BITS = struct.Struct(">Q").unpack_from
@@ -36,29 +40,63 @@ def hash_of(content: bytes) -> int:
 class _Side:
     """One file and the hashes of what it holds."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files) -> None:
         self.path = path
-        self.file: IO[bytes] = path.open("wb", buffering=1 << 20)
-        path.chmod(0o600)
+        self._files = files
+        self._begin()
         self.hashes = array("Q")
         """Of the examples, in the file's order until they are sorted for counting."""
         self.keys = array("Q")
         """What decided the side, where that is not the example's own hash."""
 
+    def _begin(self) -> None:
+        self._target = open(self.path, "wb", buffering=1 << 20, opener=_private)  # noqa: SIM115 - closed by `finish`
+        self._writer = self._files.writer(self._target, self.path.name)
+
+    def finish(self) -> None:
+        """Make the file whole; once is enough, twice does no harm."""
+        if not self._target.closed:
+            self._writer.finish()
+            self._target.close()
+
+    def drop(self) -> None:
+        """Close the file as it is: not whole, and soon removed."""
+        self._target.close()
+
+    @property
+    def digest(self) -> Digest:
+        """Of the plain rows, once the file is finished."""
+        return self._writer.plain_digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of the plain rows, once the file is finished."""
+        return self._writer.plain_size
+
+    def rows(self) -> Iterator[bytes]:
+        """Yield the lines of the finished file."""
+        with self._files.open(self.path, self.path.name) as file:
+            yield from file
+
+    def rewrite(self) -> None:
+        """Begin the file anew; a reader of the old one goes on reading that."""
+        self.path.unlink()
+        self._begin()
+
     def write(self, line: bytes, own: int, key: int | None) -> None:
-        self.file.write(line + b"\n")
+        self._writer.write(line + b"\n")
         self.hashes.append(own)
         if key is not None:
             self.keys.append(key)
 
 
 class Sides:
-    """Writes `train.jsonl` and `holdout.jsonl` in *work*, and counts what they share."""
+    """Writes `train.jsonl` and `holdout.jsonl` in *work* through *files*, and counts what they share."""
 
-    def __init__(self, work: Path, share: float) -> None:
+    def __init__(self, work: Path, share: float, files: Files) -> None:
         self._below = int(share * _SPAN)
-        self.train = _Side(work / TRAIN_FILE)
-        self.holdout = _Side(work / HOLDOUT_FILE)
+        self.train = _Side(work / TRAIN_FILE, files)
+        self.holdout = _Side(work / HOLDOUT_FILE, files)
 
     def add(self, line: bytes, group: bytes | None = None) -> None:
         """Write the example *line* to the side that its hash, or the hash of its *group*, says."""
@@ -72,8 +110,9 @@ class Sides:
         self.holdout.write(line, hash_of(line), None)
 
     def settle(self) -> None:
-        """Give an empty side its share and close the files; raise `InvalidInput` where there is nothing to part."""
-        self.close()
+        """Give an empty side its share and finish the files; raise `InvalidInput` where there is nothing to part."""
+        self.train.finish()
+        self.holdout.finish()
         train, holdout = self.train, self.holdout
         if not self._below or (train.hashes and holdout.hashes):
             return
@@ -88,9 +127,9 @@ class Sides:
         _move(full, empty, chosen)
 
     def close(self) -> None:
-        """Close the files; once is enough, twice does no harm."""
-        self.train.file.close()
-        self.holdout.file.close()
+        """Let go of the files, finished or not."""
+        self.train.drop()
+        self.holdout.drop()
 
     def duplicates_and_overlap(self) -> tuple[int, int]:
         """Count training examples that equal an earlier one, and hold-out examples that equal a training example."""
@@ -115,12 +154,17 @@ class Sides:
 
 def _move(full: _Side, empty: _Side, chosen: int) -> None:
     """Move the rows of the key *chosen* from the one side to the other, keeping their order."""
-    kept = full.path.with_suffix(".kept")
     keys, hashes = full.keys or full.hashes, full.hashes
+    rows = full.rows()
+    first = next(rows)  # the old file is open now, and is read on while the new one is written
     full.hashes, full.keys = array("Q"), array("Q")
-    with full.path.open("rb") as rows, kept.open("wb") as staying, empty.path.open("wb") as moving:
-        kept.chmod(0o600)
-        for line, own, key in zip(rows, hashes, keys, strict=True):
-            (moving if key == chosen else staying).write(line)
-            (empty if key == chosen else full).hashes.append(own)
-    kept.replace(full.path)
+    full.rewrite()
+    empty.rewrite()
+    for line, own, key in zip(chain((first,), rows), hashes, keys, strict=True):
+        (empty if key == chosen else full).write(line.rstrip(b"\n"), own, None)
+    full.finish()
+    empty.finish()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

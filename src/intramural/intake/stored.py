@@ -7,16 +7,20 @@ Equal examples are equal lines, so the digest of a line is the digest of its exa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from intramural.sealing import Files, PlainFiles
+
 TRAIN_FILE = "train.jsonl"
 HOLDOUT_FILE = "holdout.jsonl"
 
 DIGEST_BYTES = 16
+
+PLAIN = PlainFiles()
 
 
 def line_of(example: dict[str, Any]) -> bytes:
@@ -24,16 +28,20 @@ def line_of(example: dict[str, Any]) -> bytes:
     return orjson.dumps(example)
 
 
-def read_examples(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the examples of a stored file, one at a time."""
-    with path.open("rb") as file:
-        for line in file:
-            yield orjson.loads(line)
+def read_examples(path: Path, files: Files = PLAIN) -> Iterator[dict[str, Any]]:
+    """Yield the examples of a stored file, one at a time; *files* opens it."""
+    with files.open(path, path.name) as file:
+        yield from examples_of(file)
 
 
-def example_digests(path: Path) -> Iterator[bytes]:
-    """Yield the first 16 bytes of the SHA-256 of each example of a stored file, in its order."""
+def examples_of(file: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the examples of an open file."""
+    for line in file:
+        yield orjson.loads(line)
+
+
+def example_digests(file: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the first 16 bytes of the SHA-256 of each example of an open file, in its order."""
     sha256 = hashlib.sha256
-    with path.open("rb") as file:
-        for line in file:
-            yield sha256(line.rstrip(b"\n")).digest()[:DIGEST_BYTES]
+    for line in file:
+        yield sha256(line.rstrip(b"\n")).digest()[:DIGEST_BYTES]

@@ -24,7 +24,8 @@ from tokenizers import Encoding, Tokenizer, processors
 from intramural.domain.dataset import TokenStatistics
 from intramural.errors import InvalidInput
 from intramural.intake.chat_template import FALLBACK, ChatTemplate, read_json, special_tokens
-from intramural.intake.stored import read_examples
+from intramural.intake.stored import PLAIN, read_examples
+from intramural.sealing import Files
 
 __all__ = ["Encoded", "Encoder", "answer_text", "conversation", "prompt_messages", "read_examples", "statistics"]
 
@@ -181,7 +182,7 @@ def _masked(encoding: Encoding, spans: list[Span], max_tokens: int | None) -> En
     return Encoded(encoding.ids[:max_tokens], answer[:max_tokens])
 
 
-def statistics(train_path: Path, model_folder: Path, model_name: str) -> TokenStatistics:
+def statistics(train_path: Path, model_folder: Path, model_name: str, files: Files = PLAIN) -> TokenStatistics:
     """Count the tokens of a stored file's examples in a model's vocabulary, in a stream.
 
     Of a preference example the preferred conversation is counted. Percentiles are by linear interpolation.
@@ -189,7 +190,7 @@ def statistics(train_path: Path, model_folder: Path, model_name: str) -> TokenSt
     encoder = Encoder(model_folder)
     lengths = array("I")
     answers = 0
-    for batch in _batches(read_examples(train_path)):
+    for batch in _batches(read_examples(train_path, files)):
         for ids, answer in encoder.encode_batch(batch):
             lengths.append(len(ids))
             answers += sum(answer)

@@ -53,8 +53,12 @@ class Executor(Protocol):
     def prepare(self) -> None:
         """Get ready for a run that will come soon; costs nothing where there is nothing to do."""
 
-    def submit(self, attempt: RunId, folder: Path, spec: JobSpec) -> None:
-        """Start the process of *attempt* on *folder*, or do nothing if that was done. Raises `Unavailable`."""
+    def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"") -> None:
+        """
+        Start the process of *attempt* on *folder*, or do nothing if that was done. Raises `Unavailable`.
+
+        *keys* is one line that the process gets through a pipe; no file, argument or variable ever holds it.
+        """
 
     def poll(self, attempts: Iterable[RunId]) -> dict[RunId, Status]:
         """Tell how each attempt stands, and end those whose grace is over."""

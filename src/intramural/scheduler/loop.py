@@ -161,8 +161,8 @@ class Loop:
             self._close(attempt, Outcome.FAILED, ending.not_started(status.problem))
             return
         self._executor.prepare()
-        runs.stage_run(self._ctx, Claim(job=attempt.job, run=attempt.run), attempt.folder)
-        self._executor.submit(attempt.id, attempt.folder, attempt.job.spec)
+        keys = runs.prepare_run(self._ctx, Claim(job=attempt.job, run=attempt.run), attempt.folder)
+        self._executor.submit(attempt.id, attempt.folder, attempt.job.spec, keys.encode())
 
     def _record(self, attempt: Attempt) -> None:
         """Store what the run told since the last time."""

@@ -4,9 +4,19 @@ Sealed bytes: a container that is opened with a key and in its place only, and t
 Pure: what is opened and where it lies, where keys are kept and who may ask for them, others know.
 """
 
-from intramural.sealing.container import SealedReader, SealingWriter, open_sealed, plain_size, seal, sealed_chunks, unseal
+from intramural.sealing.container import (
+    SealedReader,
+    SealingWriter,
+    is_sealed,
+    key_id_of,
+    open_sealed,
+    plain_size,
+    seal,
+    sealed_chunks,
+    unseal,
+)
 from intramural.sealing.context import SealContext
-from intramural.sealing.files import Files, PlainFiles, SealedFiles
+from intramural.sealing.files import Files, PlainFiles, SealedFiles, Writer, written
 from intramural.sealing.keys import Keyring, ScopeKey
 
 __all__ = [
@@ -18,9 +28,13 @@ __all__ = [
     "SealedFiles",
     "SealedReader",
     "SealingWriter",
+    "Writer",
+    "is_sealed",
+    "key_id_of",
     "open_sealed",
     "plain_size",
     "seal",
     "sealed_chunks",
     "unseal",
+    "written",
 ]

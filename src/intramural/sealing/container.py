@@ -236,6 +236,11 @@ def sealed_chunks(chunks: Iterable[bytes], key: ScopeKey, context: SealContext) 
     yield _taken(target)
 
 
+def is_sealed(head: bytes) -> bool:
+    """Tell whether bytes begin as a container does."""
+    return head.startswith(MAGIC)
+
+
 def key_id_of(source: BinaryIO) -> str:
     """Return the id of the scope key that a container needs; the reader stands after the header then."""
     return _read_header(source)[1]

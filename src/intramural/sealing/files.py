@@ -15,9 +15,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from intramural.sealing.container import SealingWriter, open_sealed, seal
+from intramural.sealing.container import SealingWriter, open_sealed, seal, unseal
 from intramural.sealing.context import SealContext
-from intramural.sealing.keys import Keyring, ScopeKey
+from intramural.sealing.keys import Keyring
 
 
 class PlainWriter:
@@ -71,6 +71,9 @@ class Files(Protocol):
     def body(self, plain: bytes, name: str) -> bytes:
         """Return the bytes to write to a disk for *plain*."""
 
+    def plain(self, body: bytes, name: str) -> bytes:
+        """Return what `body` was given. Raises `IntegrityFailure`."""
+
 
 class PlainFiles:
     """Files as they are."""
@@ -90,25 +93,39 @@ class PlainFiles:
         del name
         return plain
 
+    def plain(self, body: bytes, name: str) -> bytes:
+        """Return *body*."""
+        del name
+        return body
+
 
 @dataclass(frozen=True)
 class SealedFiles:
-    """Files that are sealed with *key* under parts of *context*, and open with *keys*."""
+    """Files that open with *keys* under parts of *context*; what is written is sealed with the key *key_id*."""
 
-    key: ScopeKey
+    keys: Keyring
     context: SealContext
+    key_id: str
 
     def writer(self, target: BinaryIO, name: str) -> Writer:
         """Return what seals into *target*."""
-        return SealingWriter(target, self.key, self.context.of(name))
+        return SealingWriter(target, self.keys.get(self.key_id), self.context.of(name))
 
     def open(self, path: Path, name: str) -> BinaryIO:
         """Return a reader of the plain bytes."""
-        return open_sealed(open(path, "rb"), Keyring([self.key]), self.context.of(name))
+        return open_sealed(open(path, "rb"), self.keys, self.context.of(name))
 
     def body(self, plain: bytes, name: str) -> bytes:
         """Return *plain* sealed."""
-        return seal(plain, self.key, self.context.of(name))
+        return seal(plain, self.keys.get(self.key_id), self.context.of(name))
+
+    def plain(self, body: bytes, name: str) -> bytes:
+        """Return what is sealed in *body*."""
+        return unseal(body, self.keys, self.context.of(name))
+
+    def inside(self, folder: str) -> SealedFiles:
+        """Return the same for the files of a folder, by their names in it."""
+        return SealedFiles(self.keys, self.context.of(folder), self.key_id)
 
 
 @contextmanager

@@ -78,6 +78,9 @@ class Keyring:
             )
         return self._keys[key_id]
 
+    def __or__(self, other: Keyring) -> Keyring:
+        return Keyring([*self._keys.values(), *other._keys.values()])
+
     def encode(self) -> bytes:
         """Return the keys as one line for a pipe. It holds them in clear: never a file, argument or variable."""
         return json.dumps({each.id: b64encode(each.secret).decode() for each in self._keys.values()}).encode() + b"\n"

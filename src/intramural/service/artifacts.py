@@ -9,6 +9,7 @@ from intramural.domain.artifact import Artifact
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context
 from intramural.service.jobs import find_job
+from intramural.service.scope_keys import files_of_artifact
 from intramural.store import Reading
 
 
@@ -25,10 +26,11 @@ def show_artifact(ctx: Context, ref: str) -> Artifact:
 
 
 def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
-    """Copy an artifact's files to a new or empty folder, verified on the way; recorded as an act."""
+    """Copy an artifact's files in clear to a new or empty folder, verified on the way; recorded as an act."""
     with ctx.act(Action.ARTIFACT_EXPORT, target=ref) as tx:
         artifact = _find(ctx, tx, ref)
-    ctx.vault.export_tree(artifact.digest, folder)
+        tx.concerns.update(target=artifact.id, digest=artifact.digest)
+    ctx.vault.export_tree(artifact.digest, folder, files_of_artifact(ctx, artifact))
     return artifact
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from intramural.domain.access import Action
 from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenStatistics
@@ -15,8 +13,10 @@ from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
 from intramural.errors import InvalidInput, NotFound
+from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
+from intramural.service.scope_keys import HOLDOUT, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
 from intramural.store import Reading, Transaction
 
@@ -30,15 +30,23 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
     ctx.check(Action.DATASET_ADD, target=name)
     with ctx.read() as tx:
         base = find_model(ctx, tx, options.base) if options.base is not None else None
+    sealed = dataset_files(ctx, name)
     with scratch(ctx.home) as work:
-        taken = _ingest(path, work, options, on_progress)
+        taken = _ingest(path, work, options, on_progress, sealed.files)
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
-            tokens = (_statistics(ctx, work, base),)
+            tokens = (_statistics(ctx, work, base, sealed.files),)
         with ctx.vault.adding():
-            train, holdout = (ctx.vault.put_file(work / file) for file in ("train.jsonl", "holdout.jsonl"))
-            return _store(ctx, name, options, taken, (train, holdout), tokens)
+            sides = (ctx.vault.put_file(work / TRAIN), ctx.vault.put_file(work / HOLDOUT))
+            needed: set[Digest | None] = set()
+            try:
+                stored = _store(ctx, name, options, taken, sealed, sides, tokens)
+                needed = {stored.train_sealed, stored.holdout_sealed}
+            finally:
+                for each in {*sides} - needed:
+                    ctx.vault.remove(each)  # the same rows are there under another seal, or the act was refused
+    return stored
 
 
 def _store(
@@ -46,24 +54,28 @@ def _store(
     name: str,
     options: DatasetOptions,
     taken: Ingested,
+    sealed: ScopeFiles,
     sides: tuple[Digest, Digest],
     tokens: tuple[TokenStatistics, ...],
 ) -> DatasetVersion:
-    train, holdout = sides
-    what = {"kind": taken.kind, "train": train, "holdout": holdout, "split": taken.split.document()}
-    digest = digest_of({**what, "class": options.classification})
+    what = {"kind": taken.kind, "train": taken.train_digest, "holdout": taken.holdout_digest}
+    digest = digest_of({**what, "split": taken.split.document(), "class": options.classification})
+    with ctx.read() as tx:
+        before = tx.datasets.with_digest(ctx.project, name, digest)
+    is_whole = before is not None and _is_whole(ctx, before)
     with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:
         same = tx.datasets.with_digest(ctx.project, name, digest)
+        if same is None or not is_whole:
+            sealed.write_down(tx, ctx.project)
         if same is not None:
-            return _counted(ctx, tx, same, tokens)
+            return _counted(ctx, tx, same if is_whole else same.model_copy(update=_places(sides)), tokens)
         newest = tx.datasets.find(ctx.project, name)
         dataset = DatasetVersion(
             name=name,
             version=newest.version + 1 if newest else 1,
             digest=digest,
             classification=options.classification,
-            train_digest=train,
-            holdout_digest=holdout,
+            **_places(sides),
             tokens=tokens,
             added_at=ctx.now(),
             **{field: getattr(taken, field) for field in type(taken).model_fields},
@@ -72,7 +84,16 @@ def _store(
         return dataset
 
 
-def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress) -> Ingested:
+def _places(sides: tuple[Digest, Digest]) -> dict[str, Any]:
+    return {"train_sealed": sides[0], "holdout_sealed": sides[1]}
+
+
+def _is_whole(ctx: Context, dataset: DatasetVersion) -> bool:
+    """Tell whether the sealed files of a version are there and undamaged; adding it again mends them where not."""
+    return all(each is not None and ctx.vault.has(each) for each in (dataset.train_sealed, dataset.holdout_sealed))
+
+
+def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles) -> Ingested:
     from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only this verb reads files
 
     wanted = IngestOptions(
@@ -82,16 +103,16 @@ def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProg
         holdout=Path(options.holdout) if options.holdout else None,
         skip_bad=options.skip_bad,
     )
-    return ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"))
+    return ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"), files)
 
 
-def _statistics(ctx: Context, work: Path, base: BaseModelVersion) -> TokenStatistics:
+def _statistics(ctx: Context, work: Path, base: BaseModelVersion, files: SealedFiles) -> TokenStatistics:
     from intramural.intake.tokens import statistics  # noqa: PLC0415  loads a tokenizer
 
     for name, each in ctx.vault.tree(base.digest).files.items():
         if not name.endswith(".safetensors"):
             ctx.vault.stage(each.digest, work / "tokenizer" / name)
-    return statistics(work / "train.jsonl", work / "tokenizer", base.name)
+    return statistics(work / TRAIN, work / "tokenizer", base.name, files)
 
 
 def _counted(ctx: Context, tx: Transaction, same: DatasetVersion, tokens: tuple[TokenStatistics, ...]) -> DatasetVersion:
@@ -132,8 +153,8 @@ def diff_datasets(ctx: Context, left: str, right: str) -> DatasetDifference:
     """Count what changed between two versions, by distinct examples."""
     with ctx.read() as tx:
         one, other = find_dataset(ctx, tx, left), find_dataset(ctx, tx, right)
-    one_train, one_holdout = _digests(ctx, one.train_digest), _digests(ctx, one.holdout_digest)
-    other_train, other_holdout = _digests(ctx, other.train_digest), _digests(ctx, other.holdout_digest)
+    one_train, one_holdout = _digests(ctx, one, TRAIN), _digests(ctx, one, HOLDOUT)
+    other_train, other_holdout = _digests(ctx, other, TRAIN), _digests(ctx, other, HOLDOUT)
     ours, theirs = one_train | one_holdout, other_train | other_holdout
     moved = (one_train - one_holdout) & (other_holdout - other_train) | (one_holdout - one_train) & (
         other_train - other_holdout
@@ -148,28 +169,29 @@ def diff_datasets(ctx: Context, left: str, right: str) -> DatasetDifference:
     )
 
 
-def _digests(ctx: Context, digest: str) -> set[bytes]:
+def _digests(ctx: Context, dataset: DatasetVersion, file: str) -> set[bytes]:
     from intramural.intake.stored import example_digests  # noqa: PLC0415
 
-    with _staged(ctx, digest) as path:
-        return set(example_digests(path))
+    with _rows(ctx, dataset, file) as rows:
+        return set(example_digests(rows))
 
 
 def sample_dataset(ctx: Context, label: str, count: int, side: str) -> Sample:
     """Return the first *count* examples of the training or hold-out side, in clear; an act that is recorded."""
-    from intramural.intake.stored import read_examples  # noqa: PLC0415
+    from intramural.intake.stored import examples_of  # noqa: PLC0415
 
     if side not in {"train", "holdout"} or count < 1:
         raise InvalidInput("A sample is of the side train or holdout, and of one row or more.", hint="Give both so.")
     with ctx.act(Action.DATASET_SAMPLE, target=label) as tx:
         dataset = find_dataset(ctx, tx, label)
-    with _staged(ctx, dataset.train_digest if side == "train" else dataset.holdout_digest) as path:
-        return Sample(label=dataset.label, side=side, rows=tuple(islice(read_examples(path), count)))
+        tx.concerns.update(target=dataset.label, digest=dataset.digest)
+        check_readable(dataset)
+    with _rows(ctx, dataset, TRAIN if side == "train" else HOLDOUT) as rows:
+        return Sample(label=dataset.label, side=side, rows=tuple(islice(examples_of(rows), count)))
 
 
-@contextmanager
-def _staged(ctx: Context, digest: str) -> Iterator[Path]:
-    """Make a stored file readable for the length of a block."""
-    with scratch(ctx.home) as work:
-        ctx.vault.stage(digest, work / "rows.jsonl")
-        yield work / "rows.jsonl"
+def _rows(ctx: Context, dataset: DatasetVersion, file: str) -> BinaryIO:
+    """Open one of a version's two files, in memory only."""
+    files = files_of_dataset(ctx, dataset)
+    sealed = dataset.train_sealed if file == TRAIN else dataset.holdout_sealed
+    return ctx.vault.open_sealed(cast(Digest, sealed), files, file)

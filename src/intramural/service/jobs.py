@@ -20,13 +20,15 @@ from intramural.service.explanations import explain
 from intramural.service.fit import check_fit
 from intramural.service.models import find_model, nearest
 from intramural.service.reports import build_report
-from intramural.store import Reading
+from intramural.service.scope_keys import check_readable
+from intramural.store import Reading, Transaction
 
 
 def resolve_job(ctx: Context, spec: JobSpec) -> Resolution:
     """Tell what submitting *spec* now would use and what was checked; change nothing."""
     with ctx.read() as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
+    check_readable(data)
     return check_fit(ctx, spec, base, data)
 
 
@@ -34,6 +36,7 @@ def submit_job(ctx: Context, spec: JobSpec) -> Job:
     """Queue the work that *spec* describes. Raises `NotFound`, `InvalidInput`, `DoesNotFit`."""
     with ctx.act(Action.JOB_SUBMIT, target=spec.name) as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
+        check_readable(data)
         check_fit(ctx, spec, base, data)
         job = Job(
             id=JobId(ctx.new_id("job")),
@@ -47,6 +50,7 @@ def submit_job(ctx: Context, spec: JobSpec) -> Job:
             submitted_at=ctx.now(),
         )
         tx.jobs.add(job)
+        tx.concerns.update(digest=job.spec_digest, detail={"job": job.id})
         return job
 
 
@@ -70,6 +74,8 @@ def find_job(ctx: Context, tx: Reading, ref: str) -> Job:
         raise NotFound(f"There is no job {ref}.", hint=nearest(ref, known, "intramural run tune.yaml"))
     if len(found) > 1:
         raise InvalidInput(f"{ref} begins the id of more than one job.", hint="Type a few more letters.")
+    if isinstance(tx, Transaction):  # inside an act, which is then about this job
+        tx.concerns.update(digest=found[0].spec_digest, detail={"job": found[0].id})
     return found[0]
 
 

@@ -1,8 +1,9 @@
 """
 What lies in a run's directory: inputs before the start, and nothing but its checkpoints after the end.
 
-Inputs hold training rows in clear; they are there for as long as the run is open. What a
-run left (adapter, log, events) is in the vault before it ends.
+Inputs are there for as long as the run is open; the rows among them, like everything that
+the run writes but its events and its log, are sealed. What a run left is in the vault
+before it ends.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from intramural.domain.dataset import DatasetVersion
-from intramural.domain.job import JobState, Run
-from intramural.domain.value import RunId
+from intramural.domain.job import Job, JobState, Run
+from intramural.domain.value import Digest, RunId
 from intramural.domain.views import Claim
-from intramural.domain.workload import CHECKPOINTS, INPUTS, OUTPUTS, SPEC_FILE, WorkloadSpec
+from intramural.domain.workload import CHECKPOINTS, INPUTS, OUTPUTS, SPEC_FILE, Sealing, WorkloadSpec
+from intramural.errors import NotFound
 from intramural.service.context import Context
+from intramural.service.scope_keys import check_readable
 from intramural.store import Reading
 from intramural.vault import disk_errors
 
@@ -25,7 +29,7 @@ MODEL = "model"
 ROWS = ("train.jsonl", "holdout.jsonl")
 
 
-def stage_run(ctx: Context, claim: Claim, run_folder: Path) -> None:
+def stage_run(ctx: Context, claim: Claim, run_folder: Path, sealing: Sealing) -> None:
     """Fill a run's directory with its spec, its inputs and the checkpoints of the attempts before; safe to repeat.
 
     Every byte of the model and the data is checked. Raises `IntegrityFailure`, `DoesNotFit`, `Unavailable`.
@@ -35,25 +39,34 @@ def stage_run(ctx: Context, claim: Claim, run_folder: Path) -> None:
         return
     inputs = run_folder / INPUTS
     with ctx.read() as tx:
-        data = next(each for each in tx.datasets.all(job.project) if each.label == job.dataset_label)
+        data = dataset_of(tx, job)
         earlier = [each for each in tx.runs.of_job(job.id) if each.attempt < run.attempt]
+    check_readable(data)
     with disk_errors(str(run_folder)):
         shutil.rmtree(run_folder, ignore_errors=True)
         inputs.mkdir(mode=0o700, parents=True)
         run_folder.chmod(0o700)
         ctx.vault.stage_tree(job.base_digest, inputs / MODEL)
-        for name, digest in zip(ROWS, (data.train_digest, data.holdout_digest), strict=True):
-            ctx.vault.stage(digest, inputs / name)
+        for name, sealed in zip(ROWS, (data.train_sealed, data.holdout_sealed), strict=True):
+            ctx.vault.stage(cast(Digest, sealed), inputs / name)
         for each in reversed(earlier):
             for folder in (ctx.runs / each.id / CHECKPOINTS, ctx.runs / each.id / INPUTS / CHECKPOINTS):
                 _link_checkpoints(folder, inputs / CHECKPOINTS)
         # Written last: a directory with a spec is a whole one.
         partial = run_folder / f".{SPEC_FILE}"
-        partial.write_text(_workload(claim, data).model_dump_json())
+        partial.write_text(_workload(claim, data, sealing).model_dump_json())
         partial.rename(run_folder / SPEC_FILE)
 
 
-def _workload(claim: Claim, data: DatasetVersion) -> WorkloadSpec:
+def dataset_of(tx: Reading, job: Job) -> DatasetVersion:
+    """Return the version a job was accepted with. Raises `NotFound`."""
+    found = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
+    if found is None:
+        raise NotFound(f"There is no {job.dataset_label} any more.", hint="Was the database restored from an older backup?")
+    return found
+
+
+def _workload(claim: Claim, data: DatasetVersion, sealing: Sealing) -> WorkloadSpec:
     job, run = claim.job, claim.run
     return WorkloadSpec(
         run_id=run.id,
@@ -62,6 +75,7 @@ def _workload(claim: Claim, data: DatasetVersion) -> WorkloadSpec:
         example_kind=data.kind,
         base_digest=job.base_digest,
         dataset_digest=job.dataset_digest,
+        sealing=sealing,
         accept_drift=run.accept_drift,
         submitted_at=job.submitted_at.timestamp(),
         asked_at=(job.submitted_at if run.attempt == 1 else run.started_at).timestamp(),

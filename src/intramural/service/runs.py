@@ -21,10 +21,13 @@ from intramural.domain.workload import (
     CheckpointEvent,
     Event,
     ResumeEvent,
+    Sealing,
 )
 from intramural.errors import StaleFence
+from intramural.sealing import Keyring, SealedFiles
 from intramural.service.context import Context
-from intramural.service.run_directories import clear_runs, stage_run, sweep_runs
+from intramural.service.run_directories import clear_runs, dataset_of, stage_run, sweep_runs
+from intramural.service.scope_keys import ScopeFiles, artifact_files, files_of_dataset, job_files
 from intramural.store import Reading
 from intramural.vault import Tree
 
@@ -35,6 +38,7 @@ __all__ = [
     "collect_artifacts",
     "end_run",
     "last_event",
+    "prepare_run",
     "queue_length",
     "record_events",
     "renew_lease",
@@ -127,6 +131,32 @@ def last_event(ctx: Context, run_id: RunId) -> int:
         return tx.events.last_seq(run_id)
 
 
+def prepare_run(ctx: Context, claim: Claim, run_folder: Path) -> Keyring:
+    """
+    Fill a run's directory, and return the keys its process needs; safe to repeat.
+
+    Raises `Unavailable` while the key provider or the disk is away, and what `stage_run` raises.
+    """
+    project, job_id = claim.job.project, claim.job.id
+    left = job_files(ctx, project, job_id)
+    with ctx.read() as tx:
+        data = dataset_of(tx, claim.job)
+    rows = files_of_dataset(ctx, data, project)
+    if left.new_record is not None:
+        add_job_key(ctx, claim.run.id, claim.run.lease.fence, left)
+    key_id = left.files.key_id
+    stage_run(ctx, claim, run_folder, Sealing(project=project, dataset=data.name, job_id=job_id, key_id=key_id))
+    return rows.keys | left.files.keys
+
+
+def add_job_key(ctx: Context, run_id: RunId, fence: int, left: ScopeFiles) -> None:
+    """Record the key of what a job leaves."""
+    with ctx.store.writing() as tx:
+        run = tx.runs.get(run_id)
+        run.lease.check(fence)
+        left.write_down(tx, tx.jobs.get(run.job_id).project)
+
+
 def record_events(ctx: Context, run_id: RunId, fence: int, first_seq: int, events: Sequence[Event]) -> None:
     """Store events of a run, numbered from *first_seq* (1 is its first); what is there already is left as it is."""
     with ctx.store.writing() as tx:
@@ -158,12 +188,15 @@ def end_run(
 
 def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path) -> list[Artifact]:
     """Store what a run left, with its lineage; what was collected before is not collected again."""
+    with ctx.read() as tx:
+        job = tx.jobs.get(tx.runs.get(run_id).job_id)
+    left = job_files(ctx, job.project, job.id)
     with ctx.vault.adding():
-        found = _put_outputs(ctx, run_folder)
+        found = _put_outputs(ctx, run_folder, left.files)
         with ctx.store.writing() as tx:
             run = tx.runs.get(run_id)
             run.lease.check(fence)
-            job = tx.jobs.get(run.job_id)
+            left.write_down(tx, job.project)
             there = {each.kind for each in tx.artifacts.all(job.project, job.id) if each.run_id == run_id}
             lineage = _lineage(job, tx.events.newest(run_id, ["resolved"]))
             made = [_artifact(ctx, job, run_id, kind, *stored, lineage) for kind, stored in found.items() if kind not in there]
@@ -172,7 +205,7 @@ def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path)
             return made
 
 
-def _put_outputs(ctx: Context, run_folder: Path) -> dict[ArtifactKind, tuple[Digest, Tree]]:
+def _put_outputs(ctx: Context, run_folder: Path, sealed: SealedFiles) -> dict[ArtifactKind, tuple[Digest, Tree]]:
     outputs = run_folder / OUTPUTS
     folders = {ArtifactKind.ADAPTER: outputs / "adapter", ArtifactKind.MERGED_MODEL: outputs / "merged"}
     files = {
@@ -181,8 +214,16 @@ def _put_outputs(ctx: Context, run_folder: Path) -> dict[ArtifactKind, tuple[Dig
         ArtifactKind.METRICS: run_folder / EVENTS_FILE,
     }
     return {
-        **{kind: ctx.vault.put_tree(folder) for kind, folder in folders.items() if folder.is_dir()},
-        **{kind: ctx.vault.put_files({path.name: path}) for kind, path in files.items() if path.is_file()},
+        **{
+            kind: ctx.vault.put_sealed_tree(folder, artifact_files(sealed, kind))
+            for kind, folder in folders.items()
+            if folder.is_dir()
+        },
+        **{
+            kind: ctx.vault.put_sealed_files({path.name: path}, artifact_files(sealed, kind))
+            for kind, path in files.items()
+            if path.is_file()
+        },
     }
 
 

@@ -1,7 +1,8 @@
 """
 Bytes by digest: base models, data sets, artifacts.
 
-Plain today; sealed under the customer's key later, without a change outside this room.
+Base models as they are; everything that came from customer data sealed. Who holds the
+customer's key is in `vault.providers`.
 """
 
 from intramural.vault.blobs import disk_errors

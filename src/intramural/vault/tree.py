@@ -14,7 +14,15 @@ class TreeFile(Value):
     """One file of a tree."""
 
     digest: Digest
+    """Of the plain bytes."""
     size: int
+    sealed: Digest | None = None
+    """Of the sealed bytes, where the file is sealed; base models are not."""
+
+    @property
+    def blob(self) -> Digest:
+        """What the vault keeps the file under."""
+        return self.sealed or self.digest
 
 
 class Tree(Value):

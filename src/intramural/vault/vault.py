@@ -1,11 +1,16 @@
-"""The vault: files and trees in, the same bytes out, each checked against its digest."""
+"""
+The vault: files and trees in, the same bytes out, each checked against its digest.
+
+What came from customer data goes in sealed and lies under the digest of the sealed bytes;
+base models are public bytes and lie as they are.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -13,6 +18,7 @@ from typing import BinaryIO
 
 from intramural.domain.value import Digest
 from intramural.errors import Conflict, IntegrityFailure
+from intramural.sealing import SealedFiles, is_sealed, open_sealed, sealed_chunks
 from intramural.vault.blobs import BlobStore, DirectoryBlobs, disk_errors, read_chunks
 from intramural.vault.tree import Tree, TreeFile, regular_files
 
@@ -48,7 +54,7 @@ class Vault:
             self._blobs.remove(each)
 
     def _digests(self, digest: Digest) -> set[Digest]:
-        return {digest, *(each.digest for each in self.tree(digest).files.values())}
+        return {digest, *(each.blob for each in self.tree(digest).files.values())}
 
     def put_stream(self, chunks: Iterable[bytes]) -> tuple[Digest, int]:
         """Store a stream; return its digest and size in bytes."""
@@ -74,12 +80,57 @@ class Vault:
             with open(path, "rb") as file:
                 digest, size = self._blobs.write(read_chunks(file))
             files[name] = TreeFile(digest=digest, size=size)
+        return self._put_manifest(files)
+
+    def put_sealed_files(self, paths: Mapping[str, Path], files: SealedFiles) -> tuple[Digest, Tree]:
+        """Store files sealed, under the names they shall have in a folder; what is sealed already must open with *files*."""
+        stored = {name: self._put_sealed_file(path, files, name) for name, path in sorted(paths.items())}
+        return self._put_manifest(stored)
+
+    def put_sealed_tree(self, folder: Path, files: SealedFiles) -> tuple[Digest, Tree]:
+        """Store every file of *folder* sealed. Raises `InvalidInput` for links."""
+        return self.put_sealed_files(regular_files(folder), files)
+
+    def _put_sealed_file(self, path: Path, files: SealedFiles, name: str) -> TreeFile:
+        with open(path, "rb") as file:
+            done = is_sealed(file.read(16))
+            file.seek(0)
+            if not done:
+                plain = _Counted(read_chunks(file))
+                sealing = sealed_chunks(plain, files.keys.get(files.key_id), files.context.of(name))
+                sealed, _ = self._blobs.write(sealing)
+                return TreeFile(digest=plain.digest, size=plain.size, sealed=sealed)
+            sealed, _ = self._blobs.write(read_chunks(file))
+        with self._blobs.open(sealed) as source, open_sealed(source, files.keys, files.context.of(name)) as reader:
+            plain = _Counted(read_chunks(reader))
+            for _ in plain:
+                pass
+        return TreeFile(digest=plain.digest, size=plain.size, sealed=sealed)
+
+    def _put_manifest(self, files: dict[str, TreeFile]) -> tuple[Digest, Tree]:
         tree = Tree(files=files)
         return self.put_bytes(tree.model_dump_json().encode()), tree
 
     def open(self, digest: Digest) -> BinaryIO:
         """Return a reader of a blob. Raises `IntegrityFailure` when it is not there."""
         return self._blobs.open(digest)
+
+    def open_sealed(self, sealed: Digest, files: SealedFiles, name: str) -> BinaryIO:
+        """Return a reader of what is sealed in a blob, checked against its digest. Raises `IntegrityFailure`."""
+        self._verify(sealed, name)
+        return open_sealed(self._blobs.open(sealed), files.keys, files.context.of(name))
+
+    def has(self, digest: Digest) -> bool:
+        """Tell whether a blob is there and whole."""
+        try:
+            self._verify(digest, "the blob")
+        except IntegrityFailure:
+            return False
+        return True
+
+    def remove(self, digest: Digest) -> None:
+        """Remove one blob that nobody names any more."""
+        self._blobs.remove(digest)
 
     def tree(self, digest: Digest) -> Tree:
         """Return the manifest of a stored folder, checked against its digest."""
@@ -114,11 +165,12 @@ class Vault:
         """Make a stored folder readable at *folder*, every byte checked."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, each in self.tree(digest).files.items():
-            self.stage(each.digest, folder / name)
+            self.stage(each.blob, folder / name)
 
-    def export_tree(self, digest: Digest, folder: Path) -> Tree:
+    def export_tree(self, digest: Digest, folder: Path, files: SealedFiles | None = None) -> Tree:
         """Copy a stored folder to a new or empty *folder*, each byte checked; it is whole or not there.
 
+        What is sealed comes out in clear, opened with *files*.
         Raises `Conflict` for a folder with something in it, `DoesNotFit` or `Unavailable` when it cannot be written.
         """
         folder = folder.absolute()
@@ -130,7 +182,7 @@ class Vault:
             with disk_errors(str(folder)):
                 partial.mkdir(parents=True)
             for name, each in tree.files.items():
-                self._copy(each.digest, partial / name)
+                self._copy_plain(each, partial / name, files, name)
             with disk_errors(str(folder)):
                 partial.rename(folder)
         except BaseException:
@@ -142,7 +194,7 @@ class Vault:
         """Read a stored folder whole; raise `IntegrityFailure` that names the first damaged file."""
         tree = self.tree(digest)
         for name, each in tree.files.items():
-            self._verify(each.digest, name)
+            self._verify(each.blob, name)
         return tree
 
     def _verify(self, digest: Digest, name: str) -> None:
@@ -153,9 +205,21 @@ class Vault:
             found = file_digest(file, "sha256")  # type: ignore[arg-type]  # every binary file has readinto
         _check(found.hexdigest(), digest, name)
 
+    def _copy_plain(self, each: TreeFile, target: Path, files: SealedFiles | None, name: str) -> None:
+        if each.sealed is None:
+            self._copy(each.digest, target)
+        elif files is None:
+            raise IntegrityFailure(f"{name} is sealed, and no key for it is at hand.", hint="Open it with its project's key.")
+        else:
+            self._write(self.open_sealed(each.sealed, files, name), each.digest, target)
+
     def _copy(self, digest: Digest, target: Path) -> None:
+        self._write(self._blobs.open(digest), digest, target)
+
+    def _write(self, source: BinaryIO, digest: Digest, target: Path) -> None:
+        """Write what *source* reads to a new file, and check it; *source* is closed."""
         found = sha256()
-        with self._blobs.open(digest) as source, disk_errors(str(target.parent)):
+        with source, disk_errors(str(target.parent)):
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "xb") as out:
                 for chunk in read_chunks(source):
@@ -166,6 +230,24 @@ class Vault:
         except IntegrityFailure:
             target.unlink()
             raise
+
+
+class _Counted:
+    """Chunks on their way, counted and digested."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks, self._found, self.size = chunks, sha256(), 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._found.update(chunk)
+            self.size += len(chunk)
+            yield chunk
+
+    @property
+    def digest(self) -> Digest:
+        """Of all that passed."""
+        return f"sha256:{self._found.hexdigest()}"
 
 
 def _is_linked(source: Path, target: Path) -> bool:

@@ -3,8 +3,9 @@ Resumable states, each whole or absent.
 
 A checkpoint is a folder `step-00000042` of safetensors and JSON, never pickle. It is written
 beside (`.step-00000042.partial`), every file fsynced, the manifest of digests last, then renamed. The
-training thread waits only for the copy of the tensors; hashing and writing happen in
-a thread of their own. Reading verifies every file against the manifest first.
+training thread waits only for the copy of the tensors; sealing, hashing and writing happen
+in a thread of their own. Reading verifies every file against the manifest first, whose
+digests are of the bytes on the disk: sealed ones, where the run seals.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save
 from torch import Tensor
 
 from intramural.errors import IntegrityFailure
+from intramural.sealing import Files, PlainFiles
 
 MANIFEST = "manifest.json"
 TENSORS = "state.safetensors"
 STATE = "state.json"
 FORMAT = 1
+_PLAIN = PlainFiles()
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,11 @@ def folder_name(step: int) -> str:
 class CheckpointWriter:
     """Writes snapshots in a thread, one at a time, and keeps the newest few."""
 
-    def __init__(self, folder: Path, keep: int, on_written: Callable[[int, int, float, float], None]) -> None:
+    def __init__(
+        self, folder: Path, keep: int, on_written: Callable[[int, int, float, float], None], files: Files = _PLAIN
+    ) -> None:
         """*on_written* is told step, bytes, seconds the training thread was blocked and seconds of writing."""
-        self._folder, self._keep, self._on_written = folder, keep, on_written
+        self._folder, self._keep, self._on_written, self._files = folder, keep, on_written, files
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -78,30 +84,31 @@ class CheckpointWriter:
     def _run(self, snapshot: Snapshot, blocked: float) -> None:
         began = time.perf_counter()
         try:
-            size = write_checkpoint(self._folder, snapshot)
+            size = write_checkpoint(self._folder, snapshot, self._files)
             prune(self._folder, self._keep)
             self._on_written(snapshot.step, size, blocked, time.perf_counter() - began)
         except BaseException as error:  # raised again in the training thread by `wait`
             self._error = error
 
 
-def write_checkpoint(folder: Path, snapshot: Snapshot) -> int:
-    """Write *snapshot* under *folder* so that it is whole or absent, and return its size in bytes."""
+def write_checkpoint(folder: Path, snapshot: Snapshot, files: Files = _PLAIN) -> int:
+    """Write *snapshot* through *files* under *folder* so that it is whole or absent, and return its size in bytes."""
     target = folder / folder_name(snapshot.step)
     partial = folder / f".{target.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
     try:
-        files = {
+        plain = {
             TENSORS: save(snapshot.tensors, metadata={"format": "pt"}),
             STATE: json.dumps({"step": snapshot.step, **snapshot.state}, sort_keys=True).encode(),
         }
+        bodies = {name: files.body(plain.pop(name), f"{target.name}/{name}") for name in (TENSORS, STATE)}
         manifest = {
             "format": FORMAT,
             "step": snapshot.step,
-            "files": {name: {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body)} for name, body in files.items()},
+            "files": {name: {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body)} for name, body in bodies.items()},
         }
-        for name, body in [*files.items(), (MANIFEST, json.dumps(manifest, sort_keys=True).encode())]:
+        for name, body in [*bodies.items(), (MANIFEST, json.dumps(manifest, sort_keys=True).encode())]:
             _write_synced(partial / name, body)
         _sync_folder(partial)
         if target.exists():
@@ -111,7 +118,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot) -> int:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return sum(len(body) for body in files.values())
+    return sum(len(body) for body in bodies.values())
 
 
 def prune(folder: Path, keep: int) -> None:
@@ -145,14 +152,15 @@ def verify(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def load(folder: Path) -> Snapshot:
-    """Return a verified checkpoint; raise `IntegrityFailure`."""
+def load(folder: Path, files: Files = _PLAIN) -> Snapshot:
+    """Return a verified checkpoint, opened with *files*; raise `IntegrityFailure`."""
     verify(folder)
+    body, state_body = (files.plain((folder / name).read_bytes(), f"{folder.name}/{name}") for name in (TENSORS, STATE))
     try:
-        tensors = load_file(folder / TENSORS)
+        tensors = load_tensors(body)
     except SafetensorError:
         raise IntegrityFailure(f"{folder.name}: {TENSORS} cannot be read.") from None
-    state = json.loads((folder / STATE).read_bytes())
+    state = json.loads(state_body)
     return Snapshot(int(state.pop("step")), tensors, state)
 
 

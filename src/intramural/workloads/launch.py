@@ -13,6 +13,7 @@ is forced to the disk: after a power cut the process is gone anyway.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import importlib
 import json
@@ -28,8 +29,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from intramural.domain.workload import EXIT_FILE, LOG_FILE, PID_FILE
+from intramural.workloads import run_keys
 
 START_LOCK = "start.lock"
+PR_SET_DUMPABLE = 4
+"""Of prctl(2)."""
 FAILED = 1
 
 
@@ -41,9 +45,11 @@ class Launched:
     started: bool
 
 
-def launch(run: Path, entry: str) -> Launched:
+def launch(run: Path, entry: str, keys: int | None = None) -> Launched:
     """
     Fork a process that runs *entry* (`module:function`) on the directory *run*; do nothing where that happened before.
+
+    *keys* is a pipe that the process reads its keys from; this process does not read it.
 
     The caller must have one thread only. Raises OSError when the directory is not writable.
     """
@@ -56,7 +62,7 @@ def launch(run: Path, entry: str) -> Launched:
         pid = os.fork()
         if pid == 0:
             os.close(gate_in)
-            _child(run, entry, gate_out)
+            _child(run, entry, gate_out, keys)
         os.close(gate_out)
         try:
             _write(run / PID_FILE, {"pid": pid, "start_time": start_time(pid), "boot_id": boot_id()})
@@ -112,12 +118,14 @@ def _write(path: Path, document: Mapping[str, object]) -> None:
     os.replace(beside, path)
 
 
-def _child(run: Path, entry: str, gate: int) -> NoReturn:
+def _child(run: Path, entry: str, gate: int, keys: int | None) -> NoReturn:
     """Become the run; never return to the parent's code."""
     code = FAILED
     try:
         if os.read(gate, 1) != b"g":
             os._exit(FAILED)  # the parent died before it wrote down whose child this is
+        harden()
+        run_keys.receive(keys)
         _settle(run)
         code = load(entry)(run)
     except SystemExit as request:
@@ -131,6 +139,14 @@ def _child(run: Path, entry: str, gate: int) -> NoReturn:
         with contextlib.suppress(OSError):
             _write(run / EXIT_FILE, {"code": code, "at": time.time()})
         os._exit(code)
+
+
+def harden() -> None:
+    """Let no core file, and no other process of the same user, have what is in this one's memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # With a pattern that is a pipe the kernel writes a core whatever the limit (core(5)); not of one that is not dumpable.
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _settle(run: Path) -> None:

@@ -58,19 +58,3 @@ def add_adapter(model: Any, options: LoraOptions, seed: int, base_name: str) -> 
 def adapter_parameters(wrapped: PeftModel) -> dict[str, Tensor]:
     """Return the trainable parameters by name, in a fixed order."""
     return {name: each for name, each in wrapped.named_parameters() if each.requires_grad}
-
-
-def save_adapter(wrapped: PeftModel, folder: Path) -> None:
-    """Write the adapter as PEFT safetensors."""
-    wrapped.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
-    card = folder / "README.md"
-    card.unlink(missing_ok=True)  # PEFT's card is a form with nothing filled in
-
-
-def save_merged(wrapped: PeftModel, folder: Path, model_folder: Path, dtype: torch.dtype) -> None:
-    """Write base and adapter as one Transformers folder with the tokenizer; *wrapped* is used up."""
-    merged = wrapped.merge_and_unload(safe_merge=True)
-    merged.to(dtype).save_pretrained(folder, safe_serialization=True)
-    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):
-        if (model_folder / name).is_file():
-            (folder / name).write_bytes((model_folder / name).read_bytes())

@@ -36,7 +36,8 @@ from intramural.domain.workload import (
 )
 from intramural.errors import InvalidInput
 from intramural.intake.tokens import Encoder, read_examples
-from intramural.workloads import checkpoint, drift, loading, machine
+from intramural.sealing import Files, PlainFiles, SealContext, SealedFiles, written
+from intramural.workloads import checkpoint, drift, leaving, loading, machine, run_keys
 from intramural.workloads.emitter import Emitter, StopAsked, Wishes
 from intramural.workloads.engine import Engine, Forward, choose_forward
 from intramural.workloads.failures import failure_of, log_place
@@ -106,11 +107,12 @@ class _Run:
         self.emitter.phase("load")
         self.spec = WorkloadSpec.model_validate_json((self.folder / SPEC_FILE).read_bytes())
         inputs = self.folder / INPUTS
+        rows, self._files = _sealed_files(self.spec)
         where = machine.device()
         resumed = self._newest_checkpoint()
         encoder = Encoder(inputs / "model", now=datetime.fromtimestamp(self.spec.submitted_at, UTC))
-        train_rows = list(read_examples(inputs / "train.jsonl"))
-        holdout_rows = list(read_examples(inputs / "holdout.jsonl"))
+        train_rows = list(read_examples(inputs / "train.jsonl", rows))
+        holdout_rows = list(read_examples(inputs / "holdout.jsonl", rows))
         examples = [TokenExample(each.ids, each.answer) for each in encoder.encode_batch(train_rows)]
         if not any(True in each.answer for each in examples):
             raise InvalidInput("No training example has an answer to learn.", hint="Add data with assistant turns.")
@@ -157,6 +159,7 @@ class _Run:
             self._print,
             carried,
             deadline=self._deadline(),
+            files=self._files,
         )
         if resumed:
             trainer.restore(resumed)
@@ -173,7 +176,7 @@ class _Run:
             self.emitter.notice(f"A checkpoint was skipped: {reason}")
         if skipped and not found:
             self.emitter.notice("No checkpoint verifies, so the training starts from the beginning.")
-        return checkpoint.load(found) if found else None
+        return checkpoint.load(found, self._files) if found else None
 
     def _check_drift(self, resumed: checkpoint.Snapshot) -> None:
         accepted = drift.check(resumed.state["fingerprint"], self._print, accept=self.spec.accept_drift)
@@ -238,14 +241,21 @@ class _Run:
 
     def _write(self, wrapped: Any, carried: dict[str, Any], after: Evaluation | None, model: Path, chosen: Any) -> None:
         self.emitter.phase("write")
-        outputs = self.folder / OUTPUTS
-        outputs.mkdir(mode=0o700, exist_ok=True)
-        loading.save_adapter(wrapped, outputs / "adapter")
         report = {"before": carried["before"], "after": after.document() if after else None}
-        (outputs / "evaluation.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        self._leave("evaluation.json", json.dumps(report, indent=1, sort_keys=True).encode())
+        for name, body in leaving.adapter_files(wrapped):
+            self._leave(f"adapter/{name}", body)
         if self.spec.job.method.merge:
-            loading.save_merged(wrapped, outputs / "merged", model, loading.DTYPES[chosen])
+            for name, body in leaving.merged_files(wrapped, model, loading.DTYPES[chosen]):
+                self._leave(f"merged/{name}", body)
         self.emitter.phase("done")
+
+    def _leave(self, name: str, body: bytes) -> None:
+        """Write one output; it is in memory until it is sealed."""
+        path = self.folder / OUTPUTS / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with written(self._files, path, name) as writer:
+            writer.write(body)
 
     def _first_pass(self) -> None:
         if not self._first_pass_told:
@@ -255,6 +265,18 @@ class _Run:
     def _deadline(self) -> float | None:
         limit = self.spec.job.resources.time_limit_minutes
         return None if limit is None else self.began + 60 * limit
+
+
+def _sealed_files(spec: WorkloadSpec) -> tuple[Files, Files]:
+    """Return how rows are read, and how everything that the run leaves is written and read again."""
+    sealing = spec.sealing
+    if sealing is None:
+        return PlainFiles(), PlainFiles()
+    keys = run_keys.held()
+    return (
+        SealedFiles(keys, SealContext(sealing.project, "dataset", sealing.dataset), key_id=""),
+        SealedFiles(keys, SealContext(sealing.project, "output", sealing.job_id), sealing.key_id),
+    )
 
 
 def _threads(spec: WorkloadSpec) -> int:

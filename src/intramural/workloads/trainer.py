@@ -22,6 +22,7 @@ from torch import Tensor
 
 from intramural.domain.spec import CheckpointPolicy
 from intramural.domain.workload import CheckpointEvent, StepEvent
+from intramural.sealing import Files, PlainFiles
 from intramural.workloads import machine
 from intramural.workloads.checkpoint import CheckpointWriter, Snapshot, copied
 from intramural.workloads.emitter import Emitter, StopAsked, Wishes
@@ -67,6 +68,8 @@ class Trainer:
     carried: dict[str, Any]
     """Figures of before the training that a later attempt must not measure again."""
     deadline: float | None = None
+    files: Files = field(default_factory=PlainFiles)
+    """How checkpoints are written."""
     on_step: Callable[[int], None] = lambda _step: None
     step: int = 0
     tokens: int = 0
@@ -84,7 +87,7 @@ class Trainer:
             weight_decay=self.settings.weight_decay,
             foreach=True,
         )
-        self._writer = CheckpointWriter(self.folder, self.policy.keep, self._written)
+        self._writer = CheckpointWriter(self.folder, self.policy.keep, self._written, self.files)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Continue from *snapshot*."""

@@ -12,6 +12,9 @@ does not depend on it: when this process dies, its runs go on.
     {"do": "start", "run": PATH, "version": V}  ->  {"started": bool, "pid": N}  |  {"error": "other_version"}
     {"do": "leave"}                             ->  {"leaving": true}; it ends when its last run has
 
+With a start comes the reading end of a pipe (SCM_RIGHTS of unix(7)) that holds the run's
+keys. This process passes it on unread, so no run finds the keys of another in its memory.
+
 With `--once RUN` it is no resident: it starts that run, waits for it and ends.
 """
 
@@ -113,11 +116,11 @@ class Parent:
                     self._reap(key.fd)
                 last_use = time.monotonic()
 
-    def start(self, run: Path) -> dict[str, Any]:
-        """Start *run* unless it was started before, and watch it."""
+    def start(self, run: Path, keys: int | None) -> dict[str, Any]:
+        """Start *run* unless it was started before, and watch it; *keys* is the pipe that only the run reads."""
         from intramural.workloads.launch import launch  # noqa: PLC0415 - the socket is there before any import that takes time
 
-        launched = launch(run, self._entry)
+        launched = launch(run, self._entry, keys)
         if launched.pid is not None:
             watch = os.pidfd_open(launched.pid)
             self._runs[watch] = (launched.pid, run)
@@ -133,15 +136,19 @@ class Parent:
                 connection.settimeout(REQUEST_SECONDS)
                 if _peer_uid(connection) != os.getuid():
                     return
-                with connection.makefile("rb") as stream:
-                    request = json.loads(stream.readline(REQUEST_BYTES))
-                connection.sendall(json.dumps(self._answer(request)).encode() + b"\n")
+                line, pipes = _received(connection)
+                try:
+                    answer = self._answer(json.loads(line), pipes[0] if pipes else None)
+                finally:
+                    for each in pipes:
+                        os.close(each)
+                connection.sendall(json.dumps(answer).encode() + b"\n")
 
-    def _answer(self, request: Any) -> dict[str, Any]:
+    def _answer(self, request: Any, keys: int | None) -> dict[str, Any]:
         match request:
             case {"do": "start", "version": self._version, "run": str(run)}:
                 try:
-                    return self.start(Path(run))
+                    return self.start(Path(run), keys)
                 except OSError as error:
                     return {"error": os.strerror(error.errno or 0)}
             case {"do": "start"}:
@@ -176,6 +183,18 @@ class Parent:
                 os.close(bell)
 
 
+def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a request's line and the descriptors that came with it."""
+    line, pipes = b"", []
+    while not line.endswith(b"\n") and len(line) < REQUEST_BYTES:
+        piece, passed, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 1)
+        pipes += passed
+        if not piece:
+            break
+        line += piece
+    return line, pipes
+
+
 def _peer_uid(connection: socket.socket) -> int:
     """Return the user on the other side (unix(7), SO_PEERCRED)."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -187,6 +206,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="intramural.workloads.warm", description="Start runs in processes of their own.")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--once", type=Path, help="start this run directory, wait for it and end")
+    parser.add_argument("--keys", type=int, help="a descriptor from which the one run reads its keys")
     parser.add_argument("--entry", default=DEFAULT_ENTRY, help="module:function to run")
     parser.add_argument("--version", default="", help="what a start request must name")
     parser.add_argument("--idle-seconds", type=float, default=900.0)
@@ -195,7 +215,9 @@ def main(argv: list[str] | None = None) -> int:
     _leave_starter()
     parent = Parent(options.home, options.entry, options.version, options.idle_seconds, options.notify)
     if options.once is not None:
-        _say(parent.start(options.once))
+        _say(parent.start(options.once, options.keys))
+        if options.keys is not None:
+            os.close(options.keys)
     elif parent.listen():
         _say({"listening": True})
         parent.preload()

@@ -223,7 +223,9 @@ def test_stored_examples_are_their_own_digests(tmp_path):
     chat = [{"messages": [{"content": each, "role": "user"}, {"content": "a", "role": "assistant"}]} for each in ("r", "q")]
     ingest(write(tmp_path / "b.jsonl", chat), tmp_path / "b", IngestOptions(split=Split(holdout_share=0)))
 
-    left, right = (list(example_digests(tmp_path / side / "train.jsonl")) for side in "ab")
+    left, right = (
+        list(example_digests((tmp_path / side / "train.jsonl").read_bytes().splitlines(keepends=True))) for side in "ab"
+    )
 
     assert [len(each) for each in left] == [16, 16, 16]
     assert left[:2] == right[::-1]

@@ -20,7 +20,7 @@ class FakeExecutor:
     def prepare(self):
         pass
 
-    def submit(self, attempt, folder, spec):
+    def submit(self, attempt, folder, spec, keys=b""):
         if attempt in self._statuses:
             return
         self.starts.append(attempt)

@@ -6,8 +6,9 @@ from intramural.app.open import local_user, open_context, scheduler_actor
 from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind, Split
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.spec import JobSpec
-from intramural.domain.value import digest_of
+from intramural.domain.value import digest_of, digest_of_bytes
 from intramural.service import jobs
+from intramural.service.scope_keys import dataset_files
 from intramural.settings import load_settings
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -28,7 +29,10 @@ def furnish(home):
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     digest, _ = ctx.vault.put_tree(folder)
-    train, holdout = ctx.vault.put_bytes(b'{"messages": []}\n'), ctx.vault.put_bytes(b'{"messages": []}\n\n')
+    sealed = dataset_files(ctx, "rows")
+    rows = {"train.jsonl": b'{"messages": []}\n', "holdout.jsonl": b'{"messages": []}\n\n'}
+    train, holdout = (digest_of_bytes(body) for body in rows.values())
+    train_sealed, holdout_sealed = (ctx.vault.put_bytes(sealed.files.body(body, name)) for name, body in rows.items())
     with ctx.store.writing() as tx:
         tx.models.add(
             ctx.project,
@@ -43,9 +47,10 @@ def furnish(home):
                 name="rows", version=1, digest=digest_of([train, holdout]), kind=ExampleKind.CHAT, source_format="chat",
                 classification=Classification.INTERNAL, train_digest=train, holdout_digest=holdout, train_examples=8,
                 holdout_examples=2, size_bytes=34, rows_read=10, fault_count=0, duplicates=0, holdout_overlap=0,
-                split=Split(), added_at=NOON,
+                split=Split(), added_at=NOON, train_sealed=train_sealed, holdout_sealed=holdout_sealed,
             ),
         )  # fmt: skip
+        sealed.write_down(tx, ctx.project)
 
 
 def submit(home, behaviour, **spec):

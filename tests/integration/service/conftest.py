@@ -7,6 +7,7 @@ from factories import a_dataset_version, a_model, a_spec
 from intramural.domain.access import Actor, Role
 from intramural.service.context import Context
 from intramural.service.jobs import submit_job
+from intramural.service.scope_keys import dataset_files
 from intramural.store import Store
 from intramural.vault import Vault
 
@@ -56,10 +57,14 @@ def a_stored_job(owner, tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     base, _ = owner.vault.put_tree(folder)
-    train, holdout = owner.vault.put_bytes(b'{"messages": [1]}\n'), owner.vault.put_bytes(b'{"messages": [2]}\n')
+    data = a_dataset_version()
+    sealed = dataset_files(owner, data.name)
+    train = owner.vault.put_bytes(sealed.files.body(b'{"messages": [1]}\n', "train.jsonl"))
+    holdout = owner.vault.put_bytes(sealed.files.body(b'{"messages": [2]}\n', "holdout.jsonl"))
     with owner.store.writing() as tx:
         tx.models.add("default", a_model(digest=base))
-        tx.datasets.add("default", a_dataset_version(train_digest=train, holdout_digest=holdout))
+        tx.datasets.add("default", data.model_copy(update={"train_sealed": train, "holdout_sealed": holdout}))
+        sealed.write_down(tx, "default")
 
     def submit(**spec):
         return submit_job(owner, a_spec(**spec))

@@ -11,6 +11,7 @@ from intramural.domain.cause import Cause, Failure
 from intramural.domain.job import JobState, Outcome, Wish
 from intramural.domain.workload import CheckpointEvent, NoticeEvent, ResolvedEvent, ResumeEvent, WorkloadSpec
 from intramural.errors import Conflict, IntegrityFailure, NotFound, StaleFence
+from intramural.sealing import is_sealed
 from intramural.service.artifacts import export_artifact, list_artifacts, show_artifact, verify_artifact
 from intramural.service.jobs import cancel_job, job_events, pause_job, resume_job
 from intramural.service.runs import (
@@ -19,10 +20,10 @@ from intramural.service.runs import (
     collect_artifacts,
     end_run,
     last_event,
+    prepare_run,
     queue_length,
     record_events,
     renew_lease,
-    stage_run,
     sweep_runs,
     wishes,
 )
@@ -197,7 +198,7 @@ def test_a_directory_is_filled_and_private(a_stored_job, system):
     claim = claim_run(system, "one", 15)
     folder = system.runs / claim.run.id
 
-    stage_run(system, claim, folder)
+    prepare_run(system, claim, folder)
 
     inputs = contents(folder / "inputs")
     assert inputs.keys() == {"model/config.json", "train.jsonl", "holdout.jsonl"}
@@ -214,12 +215,12 @@ def test_staging_again_changes_nothing_and_half_a_directory_is_made_anew(a_store
     (folder / "inputs").mkdir(parents=True)
     (folder / "inputs" / "train.jsonl").write_text("torn")
 
-    stage_run(system, claim, folder)
-    assert (folder / "inputs" / "train.jsonl").read_bytes() == b'{"messages": [1]}\n'
+    prepare_run(system, claim, folder)
+    assert is_sealed((folder / "inputs" / "train.jsonl").read_bytes())
 
     (folder / "events.jsonl").write_text("told\n")
     before = contents(folder)
-    stage_run(system, claim, folder)
+    prepare_run(system, claim, folder)
     assert contents(folder) == before
 
 
@@ -236,7 +237,7 @@ def test_an_attempt_finds_the_checkpoints_of_all_before_it_the_newest_attempts_f
     for steps in written:
         claim = claim_run(system, "one", 15)
         folder = system.runs / claim.run.id
-        stage_run(system, claim, folder)
+        prepare_run(system, claim, folder)
         for step, body in steps:
             write_checkpoint(folder, step, body)
         (folder / "checkpoints" / ".step-00000099.partial").mkdir(parents=True)
@@ -269,7 +270,7 @@ def test_however_a_run_ends_no_rows_in_clear_outlive_it_and_its_checkpoints_do(
     job = a_stored_job()
     claim = claim_run(system, "one", 15)
     folder = system.runs / claim.run.id
-    stage_run(system, claim, folder)
+    prepare_run(system, claim, folder)
     write_checkpoint(folder, 10, "state")
     write_checkpoint(folder / "inputs", 5, "earlier")
     (folder / "outputs").mkdir()
@@ -288,12 +289,12 @@ def test_what_a_killed_scheduler_left_of_ended_runs_is_swept_and_open_runs_are_n
         a_stored_job(name=name)
     lost = claim_run(system, "one", 15)
     end_run(system, lost.run.id, 1, Outcome.FAILED, Failure(cause=Cause.DIVERGED, evidence="nan"))
-    stage_run(system, lost, system.runs / lost.run.id)  # as if it was killed between the end and the clearing
+    prepare_run(system, lost, system.runs / lost.run.id)  # as if it was killed between the end and the clearing
     write_checkpoint(system.runs / lost.run.id, 10, "state")
     unknown = system.runs / "run-of-another-store"
     shutil.copytree(system.runs / lost.run.id, unknown)
     at_work = claim_run(system, "one", 15)
-    stage_run(system, at_work, system.runs / at_work.run.id)
+    prepare_run(system, at_work, system.runs / at_work.run.id)
 
     sweep_runs(system)
 
@@ -317,7 +318,7 @@ def test_a_damaged_input_is_not_staged(a_stored_job, system):
     blob.write_text("[]")
 
     with pytest.raises(IntegrityFailure, match=r"config\.json"):
-        stage_run(system, claim, system.runs / claim.run.id)
+        prepare_run(system, claim, system.runs / claim.run.id)
     assert not (system.runs / claim.run.id / "spec.json").exists()
 
 
@@ -336,7 +337,7 @@ def test_a_job_that_succeeded_keeps_what_it_left_and_not_what_it_needed(a_stored
     a_stored_job()
     claim = claim_run(system, "one", 15)
     folder = system.runs / claim.run.id
-    stage_run(system, claim, folder)
+    prepare_run(system, claim, folder)
     write_checkpoint(folder, 10, "state")
     (folder / "log").write_text("log")
 
@@ -350,7 +351,7 @@ def a_run_with_outputs(a_stored_job, system):
     a_stored_job()
     claim = claim_run(system, "one", 15)
     folder = system.runs / claim.run.id
-    stage_run(system, claim, folder)
+    prepare_run(system, claim, folder)
     (folder / "outputs" / "adapter").mkdir(parents=True)
     (folder / "outputs" / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     (folder / "outputs" / "adapter" / "adapter_config.json").write_bytes(b"{}")

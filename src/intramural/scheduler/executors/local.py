@@ -56,7 +56,7 @@ class LocalExecutor:
         if self._warm:
             self._parent.ensure()
 
-    def submit(self, attempt: RunId, folder: Path, spec: JobSpec) -> None:
+    def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"") -> None:
         """Ask a parent to start *folder*; `poll` tells when that has happened. Raises `Unavailable`."""
         del spec  # one machine has nothing to choose by it
         if folder != self._folder(attempt):
@@ -64,9 +64,9 @@ class LocalExecutor:
         if (folder / PID_FILE).exists():
             return
         if self._warm:
-            self._parent.request(attempt, folder)
+            self._parent.request(attempt, folder, keys)
         else:
-            self._parent.once(folder)
+            self._parent.once(folder, keys)
 
     def poll(self, attempts: Iterable[RunId]) -> dict[RunId, Status]:
         """Tell how each attempt stands, and kill those whose grace is over."""

@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,10 @@ class Parent:
         self._notify = notify
         self._pending: dict[RunId, socket.socket] = {}
 
-    def once(self, folder: Path) -> None:
+    def once(self, folder: Path, keys: bytes = b"") -> None:
         """Start *folder* through a parent of its own. Raises `Unavailable` when that cannot be started."""
-        reply = self._spawn("--once", str(folder))
+        with _pipe_with(keys) as pipe:
+            reply = self._spawn("--once", str(folder), "--keys", str(pipe), inherited=(pipe,))
         if "error" in reply:
             raise Unavailable(f"The run could not be started: {reply['error']}.", hint=f"Look at {LOG} in INTRAMURAL_HOME.")
 
@@ -65,7 +66,7 @@ class Parent:
             return
         self._spawn("--version", self.version(), "--idle-seconds", str(self._idle_seconds))
 
-    def request(self, attempt: RunId, folder: Path) -> None:
+    def request(self, attempt: RunId, folder: Path, keys: bytes = b"") -> None:
         """Ask the resident parent to start *folder*; `replies` tells what came of it. Raises `Unavailable`."""
         if attempt in self._pending:
             return
@@ -80,7 +81,8 @@ class Parent:
                 raise Unavailable(
                     f"The parent of the runs does not answer: {error.strerror}.", hint=f"Look at {LOG}."
                 ) from error
-        connection.sendall(line.encode() + b"\n")
+        with _pipe_with(keys) as pipe:  # the parent passes it on unread, so that the next run it forks knows nothing of it
+            socket.send_fds(connection, [line.encode() + b"\n"], [pipe])
         connection.setblocking(False)
         self._pending[attempt] = connection
 
@@ -149,7 +151,7 @@ class Parent:
             os.close(folder)
         return connection
 
-    def _spawn(self, *arguments: str) -> dict[str, Any]:
+    def _spawn(self, *arguments: str, inherited: tuple[int, ...] = ()) -> dict[str, Any]:
         """Start a parent that leaves this process at once; return its first line."""
         command = [sys.executable, "-P", "-m", PROGRAM, "--home", str(self._home), "--entry", self._entry, *arguments]
         if self._notify is not None:
@@ -157,7 +159,13 @@ class Parent:
         try:
             with open(self._home / LOG, "ab", opener=_private) as log:
                 process = subprocess.Popen(
-                    command, env=self._environment, cwd=self._home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                    command,
+                    env=self._environment,
+                    cwd=self._home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    pass_fds=inherited,
                 )
         except OSError as error:
             raise Unavailable(
@@ -169,6 +177,21 @@ class Parent:
             raise Unavailable("The parent of the runs did not start.", hint=f"Look at {LOG} in INTRAMURAL_HOME.")
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+
+@contextlib.contextmanager
+def _pipe_with(keys: bytes) -> Iterator[int]:
+    """Hand out the reading end of a pipe that holds *keys* and ends after them; a keyring is far smaller than a pipe."""
+    reading, writing = os.pipe()
+    try:
+        try:
+            os.set_blocking(writing, False)
+            os.write(writing, keys)
+        finally:
+            os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)
 
 
 def _private(path: str, flags: int) -> int:

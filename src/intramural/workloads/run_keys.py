@@ -1,0 +1,33 @@
+"""
+The keys of this process's run: read once from a pipe, held in memory, handed to the workload.
+
+Whoever starts the process gives it the pipe; nothing else ever holds the keys in clear.
+"""
+
+from __future__ import annotations
+
+import os
+
+from intramural.sealing import Keyring
+
+LONGEST_LINE = 1 << 16
+"""What a pipe holds."""
+
+_held = Keyring()
+
+
+def receive(pipe: int | None) -> None:
+    """Read the keys from *pipe* and close it; without a pipe there are none. Raises `IntegrityFailure` for a torn line."""
+    global _held  # noqa: PLW0603 - one run per process; its entry is called with the run's directory alone
+    if pipe is None:
+        return
+    line = b""
+    while len(line) < LONGEST_LINE and (piece := os.read(pipe, LONGEST_LINE)):
+        line += piece
+    os.close(pipe)
+    _held = Keyring.decode(line) if line else Keyring()
+
+
+def held() -> Keyring:
+    """Return the keys of this process's run."""
+    return _held
