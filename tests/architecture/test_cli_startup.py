@@ -19,6 +19,8 @@ HEAVY = {
     "jinja2",
     "yaml",
     "sklearn",
+    "polars",
+    "mlflow",
 }
 
 PROGRAM = """
@@ -30,7 +32,16 @@ print(json.dumps({"code": code, "modules": sorted({name.partition(".")[0] for na
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["run", "--help"], ["show", "--help"], ["data", "add", "--help"], ["nonsense"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["show", "--help"],
+        ["data", "add", "--help"],
+        ["measure", "--help"],
+        ["nonsense"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments):
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=True)

@@ -189,7 +189,9 @@ def _error(source: str, error: Exception) -> IntramuralError:
     if "out-of-date database schema" in text or "Can't locate revision" in text:
         return InvalidInput(f"{place} is of another version of MLflow.", hint="Name its tracking server instead.")
     if isinstance(error, ModuleNotFoundError):
-        return Unavailable(f"To read {place} the module {error.name} is missing.", hint="pip install 'intramural[mlflow]'")
+        return Unavailable(
+            f"To read {place} the module {error.name} is missing.", hint="Install it, or name the tracking server's address."
+        )
     return InvalidInput(f"{place} is no MLflow tracking server or store ({name}).", hint=HINT)
 
 
