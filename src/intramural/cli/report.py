@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from intramural.cli.output import json_option, note, printable, table, write_json, write_text
+from intramural.cli.with_more import CommandWithMore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,29 +22,25 @@ if TYPE_CHECKING:
 
 FORMATS = ("terminal", "md", "html", "pdf", "json")
 _ENDINGS = {".md": "md", ".html": "html", ".htm": "html", ".pdf": "pdf", ".json": "json", ".txt": "terminal"}
-_PROFILE = Path("profile.yaml")
 
 profile_option = click.option(
-    "--profile", type=click.Path(path_type=Path), help=f"The profile to read.  [default: {_PROFILE}]", metavar="FILE"
+    "--profile",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    default=Path("profile.yaml"),
+    show_default=True,
+    help="The profile to read.",
 )
 
 
-@click.group(invoke_without_command=True)
+@click.command(cls=CommandWithMore)
 @profile_option
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default the ending of -o says, or the terminal.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it into this file.")
 @click.option("--paper", type=click.Choice(["a4", "letter"]), default="a4", show_default=True, help="Of a PDF or a print.")
 @json_option
-@click.pass_context
-def report(
-    context: click.Context, profile: Path | None, form: str | None, output: Path | None, paper: Paper, as_json: bool
-) -> None:
+def report(profile: Path, form: str | None, output: Path | None, paper: Paper, as_json: bool) -> None:
     """Print the one page of a profile: what was asked beside what was measured, on one sheet."""
-    if context.invoked_subcommand is not None:
-        if form or output or as_json:
-            raise click.UsageError(f"Write the options behind the name: `report {context.invoked_subcommand} ...`.", context)
-        context.obj = profile
-        return
     chosen = _form(form, output, as_json)
     gc.disable()  # what is made stays until the end: looking for garbage in it is a tenth of the time
     from intramural.interview.page import one_page  # noqa: PLC0415 - keeps `--help` fast
@@ -63,15 +60,15 @@ def report(
         write_text(one_page_html(page, paper) if chosen == "html" else one_page_markdown(page), output)
 
 
-@report.command("hard-numbers")
+@report.add
+@click.command("hard-numbers")
 @profile_option
 @json_option
-@click.pass_context
-def hard_numbers(context: click.Context, profile: Path | None, as_json: bool) -> None:
+def hard_numbers(profile: Path, as_json: bool) -> None:
     """Print the interview guide's list of hard numbers under its own names."""
     from intramural.interview.hard_numbers import hard_numbers as numbers_of  # noqa: PLC0415 - keeps `--help` fast
 
-    numbers = numbers_of(_load(profile or context.obj))
+    numbers = numbers_of(_load(profile))
     if as_json:
         write_json(numbers.document())
         return
@@ -79,12 +76,11 @@ def hard_numbers(context: click.Context, profile: Path | None, as_json: bool) ->
     table(["number", "value", "range", "unit", "from", "exact", "days", "source"], rows, right=[1])
 
 
-def _load(path: Path | None) -> Profile:
+def _load(path: Path) -> Profile:
     """Return the profile. Raises `NotFound` that says how to make one."""
     from intramural.errors import NotFound  # noqa: PLC0415 - keeps `--help` fast
     from intramural.interview import profile_file  # noqa: PLC0415
 
-    path = path or _PROFILE
     try:
         return profile_file.load(path)
     except NotFound as error:

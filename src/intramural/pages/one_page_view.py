@@ -79,7 +79,7 @@ def _width(text: str) -> int:
 
 def cut(text: str, room: int) -> str:
     """Return *text* on one line, ended by an ellipsis where it is longer than *room*."""
-    line = " ".join(text.split())
+    line = "".join(each for each in " ".join(text.split()) if each.isprintable() or each == " ")
     return line if len(line) <= room else line[: room - 1].rstrip(" ,;:") + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -77,7 +77,7 @@ def test_hard_numbers_are_one_document(capsys):
 def test_hard_numbers_are_a_table_too(capsys):
     profile_file.save(Path("other.yaml"), a_profile())
 
-    assert run(["report", "--profile", "other.yaml", "hard-numbers"]) == 0
+    assert run(["report", "hard-numbers", "--profile", "other.yaml"]) == 0
 
     assert "success_rate" in capsys.readouterr().out
 
@@ -93,8 +93,8 @@ def test_hard_numbers_are_a_table_too(capsys):
         (["--paper", "a5"], "'a5' is not one of"),
         (["-o", "nowhere/page.html"], "cannot be written"),
         (["-o", "nowhere/page.pdf"], "cannot be written"),
-        (["hard-number"], "hard-numbers"),
-        (["--format", "md", "hard-numbers"], "report hard-numbers"),
+        (["hard-number"], "hard-number"),
+        (["hard-numbers", "--profile", "nowhere.yaml"], "`intramural interview nowhere.yaml` asks"),
     ],
 )
 def test_what_cannot_be_done_says_what_can(arguments, told, capsys, folder):
