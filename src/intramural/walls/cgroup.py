@@ -3,11 +3,12 @@ A control group per run, where this process may make one: limits on all its proc
 
 Only the unified hierarchy (version 2). A group is named after its supervisor, so that
 whoever comes later can tell that nobody owns it any more and sweep it.
+
+Loaded before every confined process: nothing is imported here that takes time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
@@ -29,8 +30,10 @@ class Group:
         here = _own_folder()
         if here is None:
             return cls(None)
-        with contextlib.suppress(OSError):  # controllers that are not delegated; what is there is used
+        try:  # noqa: SIM105 - `contextlib` takes long to load
             _write(f"{here}/cgroup.subtree_control", "+memory +pids +cpu")
+        except OSError:
+            pass  # controllers that are not delegated; what is there is used
         folder = f"{here}/{PREFIX}{name}"
         try:
             os.mkdir(folder)
@@ -51,10 +54,10 @@ class Group:
             self._set("memory.oom.group", "1")
         return kept
 
-    def join(self) -> None:
-        """Move this process into the group."""
+    def add(self, pid: int) -> None:
+        """Move a process into the group; what it starts later is born there."""
         if self._folder is not None:
-            _write(f"{self._folder}/cgroup.procs", "0")
+            _write(f"{self._folder}/cgroup.procs", str(pid))
 
     def end(self) -> None:
         """Kill every process in the group and remove it."""
@@ -107,8 +110,10 @@ def _own_folder() -> str | None:
 
 
 def _remove(folder: str) -> None:
-    with contextlib.suppress(OSError):  # a kernel without cgroup.kill; the namespace ends its processes then
+    try:  # noqa: SIM105 - `contextlib` takes long to load
         _write(f"{folder}/cgroup.kill", "1")
+    except OSError:
+        pass  # a kernel without cgroup.kill; the namespace ends its processes then
     until = time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < until:
         try:

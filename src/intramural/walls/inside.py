@@ -3,14 +3,15 @@ Work in the namespaces of a process that waits at its gate, done by a short-live
 
 The user namespace is asked of the network namespace itself (NS_GET_USERNS): the one
 under `/proc/PID/ns/user` may be another already, a nested one without rights here.
+
+Loaded before every confined process: nothing is imported here that takes time.
 """
 
 from __future__ import annotations
 
+import _socket  # what `socket` adds to it takes longer to load than all of this takes to run
 import fcntl
 import os
-import socket
-import struct
 
 from intramural.walls import kernel
 
@@ -19,17 +20,18 @@ OWN_PROCESS_LIMIT = (6, 14)
 """The first kernel whose `pid_max` belongs to a namespace; with an older one the machine's would be changed."""
 RESERVED = 300
 """Numbers that are not given out a second time; the limit counts above them."""
+ENTERED, LIMITED = b"entered", b"limited"
 
 
-def prepare(pid: int, processes: int) -> tuple[socket.socket, bool]:
+def prepare(pid: int, processes: int) -> tuple[int, bool]:
     """
     Open a listener on the loopback that *pid* sees, and limit the processes beside it.
 
-    Returns the listener and whether the limit is kept. Raises OSError.
+    Returns the listener's descriptor and whether the limit is kept. Raises OSError.
     """
     network, numbers = os.open(f"/proc/{pid}/ns/net", os.O_CLOEXEC), os.open(f"/proc/{pid}/ns/pid", os.O_CLOEXEC)
     owner = fcntl.ioctl(network, kernel.OWNER_OF_NAMESPACE)
-    here, there = socket.socketpair()
+    here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     child = os.fork()
     if child == 0:
         try:
@@ -39,29 +41,30 @@ def prepare(pid: int, processes: int) -> tuple[socket.socket, bool]:
     for each in (network, numbers, owner):
         os.close(each)
     there.close()
-    with here:
-        message, descriptors, _, _ = socket.recv_fds(here, 8, 1)
+    message, extra, _, _ = here.recvmsg(64, _socket.CMSG_SPACE(4))
+    here.close()
     os.waitpid(child, 0)
-    if not descriptors:
-        number = struct.unpack("=i", message)[0] if len(message) == 4 else 0
+    if not extra:
+        number = int(message or b"0")
         raise OSError(number, os.strerror(number) if number else "the namespaces could not be entered")
-    return socket.socket(fileno=descriptors[0]), message == b"limited"
+    return int.from_bytes(extra[0][2][:4], "little"), message == LIMITED
 
 
-def _work(owner: int, network: int, numbers: int, processes: int, answer: socket.socket) -> None:
+def _work(owner: int, network: int, numbers: int, processes: int, answer: _socket.socket) -> None:
     """Do it, in the child; never return."""
     try:
         if os.fstat(owner).st_ino != os.stat("/proc/self/ns/user").st_ino:
             kernel.enter(owner, kernel.NEW_USER)
         kernel.enter(network, kernel.NEW_NET)
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
         listener.bind(("127.0.0.1", PROXY_PORT))
         listener.listen(128)
         limited = _limit(numbers, processes)
     except OSError as error:
-        answer.send(struct.pack("=i", error.errno or 0))
+        answer.send(str(error.errno or 0).encode())
         os._exit(1)
-    socket.send_fds(answer, [b"limited" if limited else b"free"], [listener.fileno()])
+    passed = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, listener.fileno().to_bytes(4, "little"))
+    answer.sendmsg([LIMITED if limited else ENTERED], [passed])
     os._exit(0)
 
 

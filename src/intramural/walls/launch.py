@@ -1,7 +1,7 @@
 """
 Start a process within walls, and deal with it afterwards from whatever process comes to it.
 
-    FOLDER/walls.json     who runs under which level (the supervisor writes it before the process begins)
+    FOLDER/walls.json     who runs under which level (written before the process begins)
     FOLDER/receipt.jsonl  what it tried to reach (`receipts.read_receipt`)
     FOLDER/walls.log      what a supervisor that failed said
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import select
 import signal
@@ -30,16 +31,16 @@ import intramural
 from intramural.domain.confinement import Confinement, Level
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
 from intramural.walls import bubblewrap, syscalls
-from intramural.walls.processes import Process
+from intramural.walls.processes import Process, boot_id
 from intramural.walls.record import FINAL
-from intramural.walls.supervisor import STATE
 
+STATE = "walls.json"
 LOG = "walls.log"
 READY_SECONDS = 30.0
 RECEIPT_SECONDS = 10.0
 """How long after its process a supervisor may take to finish the receipt."""
 LOOK_SECONDS = 0.01
-_START = "import sys; sys.path.insert(0, {!r}); from intramural.walls.supervisor import main; main()"
+_START = "import sys; sys.path.insert(0, {!r}); from intramural.walls.begin import main; main()"
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _plan(command: Sequence[str], confinement: Confinement, level: Level, enviro
         "egress": [each.document() for each in confinement.egress],
     }
     if level is not Level.NONE:
-        plan["filter"] = syscalls.filter_for(os.uname().machine, sockets=inside).hex()
+        plan["filter"] = syscalls.filter_for(os.uname().machine, sockets=inside)
     if inside:
         program = bubblewrap.find()
         if program is None:
@@ -217,22 +218,19 @@ def _folder_in_memory() -> str:
 def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
     """Start the supervisor of *plan* and wait until its process is there."""
     content = os.memfd_create("plan", os.MFD_CLOEXEC)
-    os.write(content, json.dumps(plan).encode())
+    os.write(content, marshal.dumps(plan))
     os.lseek(content, 0, os.SEEK_SET)
     control_out, control = os.pipe()
     ready, ready_in = os.pipe()
     passed = (content, control_out, ready_in)
     start = _START.format(str(Path(intramural.__file__).parent.parent))
     command = [sys.executable, "-I", "-S", "-c", start, *(str(each) for each in passed)]
-    if not hold:
-        os.write(control, b"go\n")
     try:
-        with open(folder / LOG, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+        with open(folder / LOG, "ab", opener=_private) as log:
             subprocess.run(
                 command,
                 check=True,
                 env={},
-                cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -240,9 +238,9 @@ def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
             )
         for each in passed:
             os.close(each)
-        _await(ready, folder)
+        _write_state(folder, plan["level"], _answer(ready, folder))
     except BaseException as error:
-        os.close(control)
+        os.close(control)  # without the word it never begins
         if isinstance(error, (OSError, subprocess.CalledProcessError)):
             raise Unavailable("The supervisor of a process could not be started.", hint=f"Look at {LOG}.") from error
         raise
@@ -255,18 +253,41 @@ def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
     return confined
 
 
-def _await(ready: int, folder: Path) -> None:
-    """Read the supervisor's line. Raises `Unavailable` when the walls could not be raised."""
-    line = b""
-    while not line.endswith(b"\n"):
+def _answer(ready: int, folder: Path) -> dict[str, Any]:
+    """Read what the supervisor says of its process. Raises `Unavailable` when the walls could not be raised."""
+    said = b""
+    while True:
         if not select.select([ready], [], [], READY_SECONDS)[0]:
             raise Unavailable(
                 f"The walls were not there after {READY_SECONDS:.0f} seconds.", hint="Free the machine, then try again."
             )
         chunk = os.read(ready, 4096)
         if not chunk:
-            raise Unavailable("The supervisor ended before its process began.", hint=f"Look at {folder.name}/{LOG}.")
-        line += chunk
-    problem = json.loads(line).get("error")
-    if problem is not None:
-        raise Unavailable(f"The walls cannot be raised: {problem}.", hint="`intramural doctor` says what this machine allows.")
+            break
+        said += chunk
+    if not said:
+        raise Unavailable("The supervisor ended before its process began.", hint=f"Look at {folder.name}/{LOG}.")
+    answer: dict[str, Any] = marshal.loads(said)  # noqa: S302 - from the supervisor, which is this same interpreter
+    if "error" in answer:
+        raise Unavailable(
+            f"The walls cannot be raised: {answer['error']}.", hint="Ask whoever runs this machine to allow user namespaces."
+        )
+    return answer
+
+
+def _write_state(folder: Path, level: str, answer: dict[str, Any]) -> None:
+    """Write down who runs: whole, or not at all, and before the process begins."""
+    boot = boot_id()
+    processes = {
+        name: {"pid": answer[name][0], "start_time": answer[name][1], "boot_id": boot}
+        for name in ("job", "first", "supervisor")
+    }
+    state = {"level": level, "run": answer["run"], "limits": answer["limits"], **processes}
+    beside = folder / f".{STATE}"
+    with open(beside, "w", opener=_private) as file:
+        json.dump(state, file)
+    os.replace(beside, folder / STATE)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -23,7 +23,7 @@ class Process:
 
     def is_alive(self) -> bool:
         """Tell whether it still works; one that ended and was not waited for does not."""
-        return started(self.pid) == str(self.start_time) and self.boot_id == _boot_id()
+        return started(self.pid) == str(self.start_time) and self.boot_id == boot_id()
 
     def send(self, number: signal.Signals) -> bool:
         """Send a signal to this process and no other; False when it is gone."""
@@ -50,5 +50,6 @@ class Process:
             os.close(handle)
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return the kernel's name for this boot; a process's number means nothing in another."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

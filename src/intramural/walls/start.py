@@ -5,25 +5,27 @@ The gate is a shell of one line between the walls and the program. It says that 
 there, waits for the word, and takes the end of its input for a no; so when the
 supervisor dies the program never starts. (bubblewrap's own `--block-fd` takes the end
 for a yes.) The kernel tells the supervisor which process spoke.
+
+Loaded before every confined process: nothing is imported here that takes time.
 """
 
 from __future__ import annotations
 
-import contextlib
+import _socket  # what `socket` adds to it takes longer to load than a process takes to start
 import os
 import select
-import signal
-import socket
-import struct
-from typing import Any, NoReturn
 
-from intramural.walls import kernel, landlock
-from intramural.walls.cgroup import Group
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than a process takes to start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 GATE = 'printf r >&0; IFS= read -r word <&0 && [ "$word" = go ] || exit 97; exec "$@" </dev/null 2>&1'
 GATE_SECONDS = 20.0
 REASON_BYTES = 2000
 CANNOT_CONFINE = 96
+KILL, BROKEN_PIPE, FILE_TOO_LARGE = 9, 13, 25
+"""Signals; Python ignores the last two, which a program expects to be ended by."""
+CREDENTIALS_BYTES = 12
 
 
 class NotStarted(Exception):
@@ -33,22 +35,22 @@ class NotStarted(Exception):
 class Gate:
     """The supervisor's side of a process that waits."""
 
-    def __init__(self, connection: socket.socket, complaints: int, child: int, said: int) -> None:
+    def __init__(self, connection: _socket.socket, complaints: int, said: int, child: int) -> None:
         self._connection = connection
         self._complaints = complaints
-        self.child = child
-        """The process this supervisor forked and must reap: bubblewrap, or the program itself."""
         self.said = said
         """What the program prints comes out here."""
+        self.child = child
+        """The process this supervisor forked and must reap: bubblewrap, or the program itself."""
 
     def wait(self) -> int:
         """Return the number of the process that waits. Raises `NotStarted` with what the walls complained of."""
-        ready, _, _ = select.select([self._connection], [], [], GATE_SECONDS)
+        ready, _, _ = select.select([self._connection.fileno()], [], [], GATE_SECONDS)
         if ready:
-            word, extra, _, _ = self._connection.recvmsg(1, socket.CMSG_SPACE(struct.calcsize("3i")))
+            word, extra, _, _ = self._connection.recvmsg(1, _socket.CMSG_SPACE(CREDENTIALS_BYTES))
             if word:
-                return int(struct.unpack("3i", extra[0][2])[0])
-        os.kill(self.child, signal.SIGKILL)
+                return int.from_bytes(extra[0][2][:4], "little")
+        os.kill(self.child, KILL)
         os.waitpid(self.child, 0)
         os.set_blocking(self._complaints, False)
         try:
@@ -59,70 +61,86 @@ class Gate:
 
     def open(self) -> None:
         """Say the word."""
-        with contextlib.suppress(BrokenPipeError):  # it was ended meanwhile
+        try:  # noqa: SIM105 - `contextlib` takes long to load
             self._connection.send(b"go\n")
+        except BrokenPipeError:
+            pass  # it was ended meanwhile
         self._connection.close()
         os.close(self._complaints)
 
 
-def start(plan: dict[str, Any], group: Group) -> Gate:
-    """Fork the process of *plan* and raise its walls."""
-    here, there = socket.socketpair()
-    here.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+def start(plan: dict[str, Any]) -> Gate:
+    """Start the process of *plan* and raise its walls."""
+    here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    here.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     complaints, complain = os.pipe()
     said, say = os.pipe()
+    gated = ["/bin/sh", "-c", GATE, "gate", *plan["command"]]
+    named: list[int] = plan["pass_fds"]
+    for descriptor in named:
+        os.set_inheritable(descriptor, True)
+    become = _through_bubblewrap if plan["level"] == "namespaces" else _directly
+    child = become(plan, gated, (there.fileno(), say, complain))
+    for descriptor in {*named, say, complain} - {plan["output"]}:
+        os.close(descriptor)
+    there.close()
+    return Gate(here, complaints, said, child)
+
+
+def _through_bubblewrap(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int]) -> int:
+    """Start bubblewrap; its options, the job's environment among them, stay out of the command line."""
+    files = []
+    options = list(plan["options"])
+    for path, text in plan["files"].items():
+        files.append(_in_memory(text.encode()))
+        options += ["--perms", "0444", "--file", str(files[-1]), path]
+    files.append(_in_memory(plan["filter"]))
+    options += [*plan["last_options"], "--seccomp", str(files[-1])]
+    files.append(_in_memory(b"".join(each.encode() + b"\0" for each in options)))
+    command = [plan["bubblewrap"], "--args", str(files[-1]), "--", *gated]
+    in_place = [(os.POSIX_SPAWN_DUP2, each, place) for place, each in enumerate(streams)]
+    child = os.posix_spawn(
+        command[0], command, {}, file_actions=in_place, setsigmask=[], setsigdef=[BROKEN_PIPE, FILE_TOO_LARGE]
+    )
+    for each in files:
+        os.close(each)
+    return child
+
+
+def _directly(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int]) -> int:
+    """Fork, and have the child raise what walls it can around itself."""
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _become(plan, group, supervisor, there.fileno(), say, complain)
+            _become(plan, gated, streams, supervisor)
         except OSError as error:
-            os.write(complain, f"{error.strerror or error}\n".encode())
+            os.write(2, f"{error.strerror or error}\n".encode())
         finally:
             os._exit(CANNOT_CONFINE)
-    there.close()
-    os.close(complain)
-    os.close(say)
-    return Gate(here, complaints, child, said)
+    return child
 
 
-def _become(plan: dict[str, Any], group: Group, supervisor: int, gate: int, say: int, complain: int) -> NoReturn:
-    """Turn this child into the process."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    kernel.die_with_parent(signal.SIGKILL)
+def _become(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int], supervisor: int) -> NoReturn:
+    import signal  # noqa: PLC0415 - not needed where bubblewrap does this
+
+    from intramural.walls import kernel, landlock  # noqa: PLC0415 - as above
+
+    for place, each in enumerate(streams):
+        os.dup2(each, place)
+    kernel.die_with_parent(KILL)
     if os.getppid() != supervisor:
         os._exit(CANNOT_CONFINE)
-    group.join()
-    named: list[int] = plan["pass_fds"]
-    os.dup2(gate, 0)
-    os.dup2(say, 1)
-    os.dup2(complain, 2)
-    for descriptor in named:
-        os.set_inheritable(descriptor, True)
-    os.umask(0o077)
-    gated = ["/bin/sh", "-c", GATE, "gate", *plan["command"]]
-    if plan["level"] == "namespaces":
-        _through_bubblewrap(plan, gated)
+    for number in (BROKEN_PIPE, FILE_TOO_LARGE):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.setsid()
     os.chdir(plan["run"])
     if plan["level"] == "landlock":
         kernel.give_up_privileges()
         landlock.restrict(plan["read"], plan["write"], plan["devices"])
-        kernel.filter_calls(bytes.fromhex(plan["filter"]))
+        kernel.filter_calls(plan["filter"])
     os.execve(gated[0], gated, plan["environment"])  # noqa: S606 - a list of arguments; the shell is the gate itself
-
-
-def _through_bubblewrap(plan: dict[str, Any], gated: list[str]) -> NoReturn:
-    """Execute bubblewrap; its options, the job's environment among them, stay out of the command line."""
-    options = list(plan["options"])
-    for path, text in plan["files"].items():
-        options += ["--perms", "0444", "--file", str(_in_memory(text.encode())), path]
-    options += plan["last_options"]
-    options += ["--seccomp", str(_in_memory(bytes.fromhex(plan["filter"])))]
-    arguments = _in_memory(b"".join(each.encode() + b"\0" for each in options))
-    command = [plan["bubblewrap"], "--args", str(arguments), "--", *gated]
-    os.execve(command[0], command, {})  # noqa: S606 - as below, a list of arguments
 
 
 def _in_memory(content: bytes) -> int:
@@ -131,14 +149,3 @@ def _in_memory(content: bytes) -> int:
     os.write(file, content)
     os.lseek(file, 0, os.SEEK_SET)
     return file
-
-
-def close_all_but(named: set[int]) -> None:
-    """Close every descriptor that was inherited without being named."""
-    for name in os.listdir("/proc/self/fd"):
-        descriptor = int(name)
-        if descriptor > 2 and descriptor not in named:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue  # the one the listing itself used
