@@ -21,7 +21,7 @@ from intramural.domain.spec import JobSpec
 from intramural.domain.value import Value
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
-from intramural.service import artifacts, audit, datasets, drill, jobs, measurements, models
+from intramural.service import artifacts, audit, datasets, drill, jobs, keys, measurements, models
 from intramural.service.context import Context
 
 V = TypeVar("V", bound=Value)
@@ -60,6 +60,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "datasets/*"): lambda ctx, r: datasets.show_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/difference"): lambda ctx, r: datasets.diff_datasets(ctx, r.parts[0], r.query["to"]),
     ("POST", "datasets/*/sample"): lambda ctx, r: datasets.sample_dataset(ctx, r.parts[0], r.body["count"], r.body["side"]),
+    ("POST", "datasets/*/shred"): lambda ctx, r: keys.shred_dataset(ctx, r.parts[0]),
+    ("GET", "datasets/*/certificates"): lambda ctx, r: keys.list_certificates(ctx, r.parts[0]),
+    ("GET", "keys"): lambda ctx, _: keys.keys_status(ctx),
+    ("POST", "keys/rotate"): lambda ctx, _: keys.rotate_keys(ctx),
     ("POST", "jobs/resolve"): lambda ctx, r: jobs.resolve_job(ctx, _read(JobSpec, r.body)),
     ("POST", "jobs"): lambda ctx, r: jobs.submit_job(ctx, _read(JobSpec, r.body)),
     ("GET", "jobs"): lambda ctx, _: jobs.list_jobs(ctx),

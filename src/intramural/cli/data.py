@@ -10,6 +10,7 @@ import click
 from intramural.cli.output import facts, in_colour, json_option, note, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
+from intramural.cli.shredding import certificate, shred
 from intramural.pages.words import count, short_digest, size
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 
 @click.group()
 def data() -> None:
-    """Data sets: add, list, show, diff, sample."""
+    """Data sets: add, list, show, diff, sample, shred."""
+
+
+data.add_command(shred)
+data.add_command(certificate)
 
 
 @data.command()
@@ -180,6 +185,7 @@ def print_dataset(found: DatasetVersion) -> None:
             ("size", size(found.size_bytes)),
             ("digest", found.digest),
             ("added", f"{found.added_at:%Y-%m-%d %H:%M}"),
+            ("shredded", f"{found.shredded_at:%Y-%m-%d %H:%M}" if found.shredded_at else None),
         ]
     )
     for fault in found.faults[:20]:

@@ -23,13 +23,17 @@ from intramural.errors import IntramuralError
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Ask": {
         "interview": ("intramural.cli.interview:interview", "Ask the interview's questions; print its sheet, read one back."),
-        "measure": ("intramural.cli.measure:measure", "The interview's numbers from records of jobs: Slurm, Kubernetes, trackers."),
+        "measure": (
+            "intramural.cli.measure:measure",
+            "The interview's numbers from records of jobs: Slurm, Kubernetes, trackers.",
+        ),
         "report": ("intramural.cli.report:report", "The one page: asked beside measured; the hard numbers."),
         "portfolio": ("intramural.cli.portfolio:portfolio", "What many profiles say together, by segment."),
     },
     "Prepare": {
         "model": ("intramural.cli.models:model", "Base models: add, list, show, remove."),
-        "data": ("intramural.cli.data:data", "Data sets: add, list, show, diff, sample."),
+        "data": ("intramural.cli.data:data", "Data sets: add, list, show, diff, sample, shred."),
+        "keys": ("intramural.cli.keys:keys", "The key that wraps all others: status, rotate."),
         "schema": ("intramural.cli.schema:schema", "Print the JSON Schema of a file you write."),
     },
     "Run": {

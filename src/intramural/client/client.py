@@ -19,6 +19,7 @@ from intramural.domain.audit import AuditCheck, AuditEntry, AuditFilter, AuditPr
 from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
 from intramural.domain.job import Job
+from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
 from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
@@ -79,6 +80,22 @@ class Client:
         return Sample.model_validate(
             self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side})
         )
+
+    def shred_dataset(self, name: str) -> ShredCertificate:
+        """Destroy the keys of every version of a data set; return the certificate. Cannot be taken back."""
+        return ShredCertificate.model_validate(self._call("POST", f"/datasets/{_part(name)}/shred"))
+
+    def list_certificates(self, name: str) -> list[ShredCertificate]:
+        """Return the certificates of a shredded data set, oldest first."""
+        return [ShredCertificate.model_validate(each) for each in self._call("GET", f"/datasets/{_part(name)}/certificates")]
+
+    def keys_status(self) -> KeysStatus:
+        """Return who holds the customer's key, and how many keys it wraps."""
+        return KeysStatus.model_validate(self._call("GET", "/keys"))
+
+    def rotate_keys(self) -> Rotation:
+        """Make a new version of the customer's key and wrap every scope key with it."""
+        return Rotation.model_validate(self._call("POST", "/keys/rotate"))
 
     def resolve_job(self, spec: JobSpec) -> Resolution:
         """Tell what submitting *spec* would use; change nothing."""

@@ -24,11 +24,6 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import BinaryIO
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from intramural.errors import IntegrityFailure
 from intramural.sealing.context import SealContext
 from intramural.sealing.keys import ID_BYTES, KEY_BYTES, TAG_BYTES, WRAPPED_BYTES, Keyring, ScopeKey
@@ -52,19 +47,21 @@ class _Cipher:
     def __init__(self, object_key: bytes, fixed: bytes, context: SealContext) -> None:
         _, _, self.segment_bytes, salt, self._prefix = _FIXED.unpack(fixed)
         self._bound = fixed + context.encoded()
-        derived = HKDF(SHA256(), KEY_BYTES, salt, b"intramural segments " + context.encoded()).derive(object_key)
-        self._aead = AESGCM(derived)
+        from intramural.sealing import primitives  # noqa: PLC0415 - the command line starts without a cipher
+
+        self._primitives = primitives
+        self._key = primitives.derived(object_key, salt, b"intramural segments " + context.encoded())
 
     def seal(self, number: int, is_last: bool, plain: bytes | memoryview) -> bytes:
-        return self._aead.encrypt(_NONCE.pack(self._prefix, number, is_last), plain, self._bound)
+        return self._primitives.encrypted(self._key, _NONCE.pack(self._prefix, number, is_last), plain, self._bound)
 
     def open(self, number: int, is_last: bool, sealed: bytes) -> bytes:
-        try:
-            return self._aead.decrypt(_NONCE.pack(self._prefix, number, is_last), sealed, self._bound)
-        except InvalidTag:
+        plain = self._primitives.decrypted(self._key, _NONCE.pack(self._prefix, number, is_last), sealed, self._bound)
+        if plain is None:
             raise IntegrityFailure(
                 f"Sealed bytes are damaged or cut off in segment {number + 1}.", hint="Restore them from a backup."
-            ) from None
+            )
+        return plain
 
 
 class SealingWriter:

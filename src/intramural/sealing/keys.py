@@ -13,9 +13,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from intramural.errors import IntegrityFailure, InvalidInput
 from intramural.sealing.context import SealContext
 
@@ -45,17 +42,21 @@ class ScopeKey:
 
     def wrap(self, object_key: bytes, salt: bytes, context: SealContext) -> bytes:
         """Return an object's key as its header keeps it."""
+        from intramural.sealing.primitives import encrypted  # noqa: PLC0415 - the command line starts without a cipher
+
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + AESGCM(self.secret).encrypt(nonce, object_key, salt + context.encoded())
+        return nonce + encrypted(self.secret, nonce, object_key, salt + context.encoded())
 
     def unwrap(self, wrapped: bytes, salt: bytes, context: SealContext) -> bytes:
         """Return the object's key. Raises `IntegrityFailure` for another key or context, or a changed header."""
-        try:
-            return AESGCM(self.secret).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], salt + context.encoded())
-        except InvalidTag:
+        from intramural.sealing.primitives import decrypted  # noqa: PLC0415 - as above
+
+        found = decrypted(self.secret, wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], salt + context.encoded())
+        if found is None:
             raise IntegrityFailure(
                 "Sealed bytes do not open: they were changed, or belong elsewhere.", hint="Restore them from a backup."
-            ) from None
+            )
+        return found
 
 
 class Keyring:
