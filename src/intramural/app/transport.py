@@ -84,7 +84,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "audit"): lambda ctx, r: audit.list_audit(ctx, **r.query),
     ("POST", "audit/search"): lambda ctx, r: audit.search_audit(ctx, _read(AuditFilter, r.body)),
     ("POST", "audit/verify"): lambda ctx, r: audit.verify_audit(ctx, **r.body),
-    ("GET", "audit/entries/*/proof"): lambda ctx, r: audit.prove_audit(ctx, int(r.parts[0])),
+    ("GET", "audit/proofs/*"): lambda ctx, r: audit.prove_audit(ctx, int(r.parts[0])),
     ("POST", "audit/exports"): lambda ctx, r: audit.export_audit(ctx, Path(r.body["file"]), r.body["form"], r.body["after"]),
     ("GET", "audit/holds"): lambda ctx, _: audit.list_holds(ctx),
     ("POST", "audit/holds"): lambda ctx, r: audit.hold_audit(ctx, **r.body),

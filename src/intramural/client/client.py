@@ -188,7 +188,7 @@ class Client:
 
     def prove_audit(self, seq: int) -> AuditProof:
         """Return the proof that one entry is in the signed trail."""
-        return AuditProof.model_validate(self._call("GET", f"/audit/entries/{seq}/proof"))
+        return AuditProof.model_validate(self._call("GET", f"/audit/proofs/{seq}"))
 
     def export_audit(self, file: Path, form: str = "ocsf", after: int = 0) -> Exported:
         """Write the entries after *after* to a file, as `ocsf`, `cef` or `syslog`."""

@@ -50,7 +50,8 @@ from intramural.store.tables import AUDIT, AUDIT_END, AUDIT_HEADS
 
 KEPT_HEADS = 1024
 """One signed head in so many entries is kept."""
-BATCH = 20_000
+BATCH = 1_000
+"""Rows at once: more no longer fit a processor's cache, and reading takes half as long again."""
 END_ID = 1
 
 _LAST = select(func.coalesce(func.max(AUDIT.c.seq), 0)).scalar_subquery()

@@ -13,6 +13,7 @@ from factories import NOON, an_audit_entry
 from intramural.app.open import open_client
 from intramural.domain.audit_chain import Link, TrailCheck
 from intramural.store import Store
+from intramural.store.tables import SCHEMA_VERSION
 
 ACT = """
 import sys
@@ -97,7 +98,7 @@ def test_entries_from_before_the_chain_are_taken_over_and_say_so(tmp_path):
     assert [(each.target, each.taken_over) for each in entries[:3]] == [(f"router-{n}", True) for n in range(3)]
     assert (entries[3].action, entries[3].detail["signed_from"]) == ("audit:verify", 1)
     with closing(sqlite3.connect(tmp_path / "intramural.db")) as raw:
-        assert raw.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+        assert raw.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
         assert raw.execute("SELECT count(*) FROM sqlite_master WHERE name = 'audit_entries'").fetchone() == (0,)
 
 
