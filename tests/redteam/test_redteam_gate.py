@@ -242,3 +242,32 @@ def test_what_a_process_prints_is_kept_up_to_its_limit(start, tmp_path, level):
 
     assert (tmp_path / "said").stat().st_size == 100_000
     assert read_receipt(running.folder).exit_code == 4
+
+
+SPARE = "read -r name <&0; . ./$name"
+"""A stand-in for a program that has loaded its libraries and waits to hear which work is its own."""
+
+
+def test_a_spare_is_started_before_its_work_is_known(start):
+    hear, tell = os.pipe()
+    spare = start(f"exec 0</proc/self/fd/{hear}; {SPARE}", pass_fds=[hear])
+    os.close(hear)
+    pause()
+
+    (spare.run / "work").write_text("echo worked > result")
+    os.write(tell, b"work\n")
+    os.close(tell)
+
+    assert spare.wait(5)
+    assert (spare.run / "result").read_text() == "worked\n"
+
+
+def test_a_spare_whose_owner_dies_ends(start):
+    hear, tell = os.pipe()
+    spare = start(f"exec 0</proc/self/fd/{hear}; read -r name || exit 9", pass_fds=[hear])
+    os.close(hear)
+
+    os.close(tell)
+
+    assert spare.wait(5)
+    assert read_receipt(spare.folder).exit_code == 9
