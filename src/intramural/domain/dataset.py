@@ -32,6 +32,18 @@ class Classification(StrEnum):
     RESTRICTED = "restricted"
 
 
+class DataKind(StrEnum):
+    """What makes rows sensitive, as their owner said."""
+
+    PII = "pii"
+    """Personal data."""
+    PHI = "phi"
+    """Health data of persons."""
+    FINANCIAL = "financial"
+    IP = "ip"
+    """Intellectual property."""
+
+
 class Split(Value):
     """How examples were parted into training and hold-out."""
 
@@ -78,6 +90,11 @@ class DatasetVersion(Value):
     """Of the manifest that names the two files below."""
     kind: ExampleKind
     classification: Classification
+    kinds: tuple[DataKind, ...] = ()
+    region: str | None = None
+    """Where the rows are bound to stay; none: nowhere in particular."""
+    retain_days: int | None = None
+    """For how many days after it was added it may be used; none: as the policy says."""
     source_format: str
     train_digest: Digest
     """Of the plain rows: what is in the file, whatever it was sealed with."""
@@ -85,6 +102,8 @@ class DatasetVersion(Value):
     train_sealed: Digest | None = None
     """Of the sealed bytes, as the vault keeps them; none in a version from before data was sealed."""
     holdout_sealed: Digest | None = None
+    index_sealed: Digest | None = None
+    """Of the sealed hashes of its examples, by which rows are traced."""
     train_examples: int
     holdout_examples: int
     size_bytes: int
