@@ -178,13 +178,14 @@ FORMS: dict[str, Callable[[Link], str] | None] = {"ocsf": None, "cef": cef, "sys
 
 def write(file: Path, form: str, start: TrailHead, end: TrailHead, batches: Iterable[Sequence[Any]]) -> None:
     """Write the entries between two ends to *file*, whole or not at all, for its owner only. Raises `InvalidInput`."""
-    is_new = not file.exists() or file.is_file()  # not a device or a pipe
+    is_new = not file.is_symlink() and (not file.exists() or file.is_file())  # a device, a pipe or a link stays what it is
     beside = file.with_name(f".{file.name}.{os.getpid()}") if is_new else file
     try:
         with open(beside, "wb", opener=_private) as output:
             for lines in _lines(form, start, end, batches):
                 output.write(lines)
-        beside.replace(file)
+        if is_new:
+            beside.replace(file)
     except OSError as error:
         raise InvalidInput(
             f"{file} cannot be written: {os.strerror(error.errno or 0)}.", hint="Choose another place for the file."

@@ -164,6 +164,17 @@ def test_other_forms_have_a_line_for_each_entry(owner_of_trail, tmp_path, form):
     assert len((tmp_path / "out").read_text().splitlines()) == 6
 
 
+def test_a_link_is_written_through_and_stays(owner_of_trail, tmp_path):
+    """`-o /dev/stdout > file` as root must not put a file in the place of the device's name."""
+    (tmp_path / "target").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+
+    export_audit(owner_of_trail, tmp_path / "link", "syslog")
+
+    assert (tmp_path / "link").is_symlink()
+    assert len((tmp_path / "target").read_text().splitlines()) == 6
+
+
 def test_an_export_that_cannot_be_is_said_so(owner_of_trail, tmp_path):
     for file, form, after in ((tmp_path / "none" / "x", "ocsf", 0), (tmp_path / "x", "xml", 0), (tmp_path / "x", "ocsf", 99)):
         with pytest.raises(InvalidInput):
