@@ -37,6 +37,10 @@ class Settings(Value):
     warm_idle_minutes: Annotated[float, Field(gt=0)] = 15.0
     hub_endpoint: str | None = None
     """A mirror of the model hub; `HF_ENDPOINT` is read too."""
+    vault_url: str | None = None
+    """Where sealed bytes and base models lie, if not in the home: `s3://BUCKET/PREFIX`."""
+    vault_endpoint: str | None = None
+    """The address of an S3 server that is not Amazon's."""
     keys_provider: ProviderName = "local"
     """Who holds the key that wraps all others: `local`, `keyring`, `openbao`, `aws`, `gcp` or `pkcs11`."""
     keys_key: str | None = None

@@ -45,7 +45,7 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         ) from error
     return Context(
         store=Store.in_file(settings.home / "intramural.db"),
-        vault=Vault.in_folder(settings.home / "vault"),
+        vault=_vault(settings),
         home=settings.home,
         actor=actor,
         project=PROJECT,
@@ -69,6 +69,14 @@ def open_context(settings: Settings, actor: Actor) -> Context:
             **{kind: getattr(settings, f"audit_keep_{kind}_days") for kind in AuditRetention.model_fields}
         ),
     )
+
+
+def _vault(settings: Settings) -> Vault:
+    if settings.vault_url is None:
+        return Vault.in_folder(settings.home / "vault")
+    from intramural.vault.s3 import S3Blobs  # noqa: PLC0415 - an extra
+
+    return Vault(S3Blobs(settings.vault_url, settings.home / "vault", settings.vault_endpoint))
 
 
 def local_user() -> Actor:
