@@ -89,6 +89,7 @@ def attacker(request, world):
         "key": str(home / "customer.key"),
         "other_run": str(home / "runs" / "other"),
         "scratch": str(home / "scratch"),
+        "segment": 0x5D100000 + uid,
         "bomb_processes": 400,
         "bomb_bytes": 128 * 2**20,
     }

@@ -6,6 +6,7 @@ Run the probes as the user this is started as: outside the walls, or inside, sev
 Prints one JSON list, what each repeat found, and a last item: the receipts' levels and limits.
 """
 
+import ctypes
 import json
 import os
 import random
@@ -23,12 +24,14 @@ from intramural.walls.receipts import read_receipt
 PROBES = Path(__file__).with_name("probes.py")
 LONGEST_DELAY = 0.02
 SECONDS = 60
+LIBC = ctypes.CDLL(None)
 DELAYS = random.SystemRandom()
 
 
 def main():
     world_file, level, repeats, limits, names = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:]
     world = json.loads(Path(world_file).read_text())
+    segment = make_segment(world["segment"])
     victim = subprocess.Popen(["sleep", "600"], env={"SECRET": world["canary"]})
     left_open = socket.create_connection(("127.0.0.1", world["tcp"]))
     left_open.set_inheritable(True)
@@ -38,9 +41,17 @@ def main():
                 one(Path(folder) / str(each), world | {"victim": victim.pid}, level, limits, names) for each in range(repeats)
             ]
     finally:
+        LIBC.shmctl(segment, 0, None)
         victim.kill()
         victim.wait()
     print(json.dumps(rounds))
+
+
+def make_segment(name):
+    """Make a segment of shared memory, as a program of this user might."""
+    segment = LIBC.shmget(name, 4096, 0o1600)
+    assert segment >= 0
+    return segment
 
 
 def one(folder, world, level, limits, names):

@@ -16,6 +16,7 @@ import json
 import mmap
 import os
 import random
+import resource
 import signal
 import socket
 import struct
@@ -49,6 +50,7 @@ def syscall(x86, arm, *arguments):
 def checked(outcome):
     if outcome < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return outcome
 
 
 def in_child(work):
@@ -160,6 +162,26 @@ def environment_of_others(world):
 
 def signal_others(world):
     os.kill(world.victim, 0)
+
+
+def limits_of_others(world):
+    resource.prlimit(world.victim, resource.RLIMIT_NOFILE)
+
+
+def watch_others(world):
+    """Learn the names of files as they appear in a folder that cannot be listed."""
+    watch = checked(LIBC.inotify_init1(0))
+    try:
+        checked(LIBC.inotify_add_watch(watch, world.other_run.encode(), 0x100))
+    finally:
+        os.close(watch)
+
+
+def shared_memory_of_user(world):
+    """Meet another process of the same user in a segment that has a number for a name."""
+    number = checked(LIBC.shmget(world.segment, 0, 0))
+    if LIBC.shmctl(number, 2, ctypes.create_string_buffer(256)) < 0:
+        raise OSError(errno.EPERM, "not looked at")
 
 
 def files_of_others(world):

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from intramural.domain.confinement import Confinement, Level, Limits
-from intramural.errors import Conflict, InvalidInput, NotFound, Refused
-from intramural.walls.launch import adopt, launch
+from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
+from intramural.walls.confined import adopt
+from intramural.walls.launch import launch
 from intramural.walls.receipts import read_receipt
 
 REPEATS = 3
@@ -271,3 +272,21 @@ def test_a_spare_whose_owner_dies_ends(start):
 
     assert spare.wait(5)
     assert read_receipt(spare.folder).exit_code == 9
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path):
+    before = set(os.listdir("/proc/self/fd"))
+    wish = ANY.model_copy(update={"read_only": (str(tmp_path / "absent"),)})
+
+    with pytest.raises(Unavailable, match="absent"):
+        launch(["/bin/true"], wish, folder=tmp_path, level=Level.NAMESPACES)
+
+    assert not (tmp_path / "walls.json").exists()
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_program_that_is_not_there_ends_as_a_shell_tells_it(start):
+    running = start("no-such-program")
+
+    assert running.wait(5)
+    assert read_receipt(running.folder).exit_code == 127

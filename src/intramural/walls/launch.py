@@ -1,5 +1,5 @@
 """
-Start a process within walls, and deal with it afterwards from whatever process comes to it.
+Start a process within walls.
 
     FOLDER/walls.json     who runs under which level (written before the process begins)
     FOLDER/receipt.jsonl  what it tried to reach (`receipts.read_receipt`)
@@ -15,103 +15,26 @@ import json
 import marshal
 import os
 import select
-import signal
+import shutil
 import stat
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import intramural
 from intramural.domain.confinement import Confinement, Level
-from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
+from intramural.errors import Conflict, InvalidInput, Refused, Unavailable
 from intramural.walls import bubblewrap, syscalls
-from intramural.walls.processes import Process, boot_id
-from intramural.walls.record import FINAL
+from intramural.walls.confined import STATE, Confined, adopt
+from intramural.walls.processes import boot_id
 
-STATE = "walls.json"
 LOG = "walls.log"
 READY_SECONDS = 30.0
-RECEIPT_SECONDS = 10.0
-"""How long after its process a supervisor may take to finish the receipt."""
-LOOK_SECONDS = 0.01
 _START = "import sys; sys.path.insert(0, {!r}); from intramural.walls.begin import main; main()"
-
-
-@dataclass(frozen=True)
-class Confined:
-    """A process within walls; every process of the same user can hold one of these for it."""
-
-    folder: Path
-    level: Level
-    job: Process
-    """The process itself, as this machine numbers it."""
-    first: Process
-    """All others end with it: the first process of the namespace, or the job."""
-    supervisor: Process
-    run: Path
-    """Where this side reaches the run directory: a folder, or a way into the memory of the walls."""
-    _control: int | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def pid(self) -> int:
-        """The process's number on this machine."""
-        return self.job.pid
-
-    def release(self) -> None:
-        """Let a held process begin its work."""
-        if self._control is not None:
-            with contextlib.suppress(BrokenPipeError):  # its supervisor is gone, and so is it
-                os.write(self._control, b"go\n")
-            os.close(self._control)
-            object.__setattr__(self, "_control", None)
-
-    def send(self, number: signal.Signals) -> bool:
-        """Send a signal to the process; False when it is gone."""
-        return self.job.send(number)
-
-    def is_alive(self) -> bool:
-        """Tell whether the process still works."""
-        return self.job.is_alive()
-
-    def kill(self) -> bool:
-        """End the process and all it started; its receipt is finished, its run directory stays."""
-        return self.first.send(signal.SIGKILL)
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the process has ended and its receipt is there; False when that took longer."""
-        until = None if seconds is None else time.monotonic() + seconds
-        with self.job.handle() as handle:
-            if handle is not None and not select.select([handle], [], [], seconds)[0]:
-                return False
-        finish = time.monotonic() + RECEIPT_SECONDS if until is None else until
-        while not (self.folder / FINAL).exists() and self.supervisor.is_alive():
-            if time.monotonic() >= finish:
-                return False
-            time.sleep(LOOK_SECONDS)
-        return True
-
-    def close(self) -> None:
-        """End the process if it still runs, and let go of a run directory that lay in memory."""
-        if self._control is not None:
-            os.close(self._control)
-            object.__setattr__(self, "_control", None)
-        self.supervisor.send(signal.SIGTERM)
-
-
-def adopt(folder: Path) -> Confined:
-    """Return the process whose supervisor keeps *folder*, alive or not. Raises `NotFound`."""
-    try:
-        state = json.loads((folder / STATE).read_text())
-    except FileNotFoundError:
-        raise NotFound("No process was started on this folder.", hint="Start one with `launch`.") from None
-    job, first, supervisor = (Process(**state[name]) for name in ("job", "first", "supervisor"))
-    return Confined(folder, Level(state["level"]), job, first, supervisor, Path(state["run"]))
 
 
 def launch(
@@ -139,6 +62,8 @@ def launch(
         sink = output if output is not None else stack.enter_context(open(os.devnull, "wb")).fileno()
         plan = _plan(command, confinement, level, dict(environment or {}))
         plan |= {"folder": str(folder.resolve()), "output": sink, "pass_fds": list(pass_fds)}
+        if plan["linger"] and level is not Level.NAMESPACES:
+            stack.callback(_remove_unless_started, folder, plan["run"])
         return _supervise(plan, folder, hold)
 
 
@@ -215,6 +140,12 @@ def _folder_in_memory() -> str:
         ) from error
 
 
+def _remove_unless_started(folder: Path, run: str) -> None:
+    """Remove a folder in memory that no supervisor will."""
+    if not (folder / STATE).exists():
+        shutil.rmtree(run, ignore_errors=True)
+
+
 def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
     """Start the supervisor of *plan* and wait until its process is there."""
     content = os.memfd_create("plan", os.MFD_CLOEXEC)
@@ -222,7 +153,7 @@ def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
     os.lseek(content, 0, os.SEEK_SET)
     control_out, control = os.pipe()
     ready, ready_in = os.pipe()
-    passed = (content, control_out, ready_in)
+    passed: tuple[int, ...] = (content, control_out, ready_in)
     start = _START.format(str(Path(intramural.__file__).parent.parent))
     command = [sys.executable, "-I", "-S", "-c", start, *(str(each) for each in passed)]
     try:
@@ -236,8 +167,8 @@ def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
                 stderr=log,
                 pass_fds=(*passed, plan["output"], *plan["pass_fds"]),
             )
-        for each in passed:
-            os.close(each)
+        _close(passed)
+        passed = ()
         _write_state(folder, plan["level"], _answer(ready, folder))
     except BaseException as error:
         os.close(control)  # without the word it never begins
@@ -245,12 +176,17 @@ def _supervise(plan: dict[str, Any], folder: Path, hold: bool) -> Confined:
             raise Unavailable("The supervisor of a process could not be started.", hint=f"Look at {LOG}.") from error
         raise
     finally:
-        os.close(ready)
+        _close((ready, *passed))
     confined = adopt(folder)
     object.__setattr__(confined, "_control", control)
     if not hold:
         confined.release()
     return confined
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    for each in descriptors:
+        os.close(each)
 
 
 def _answer(ready: int, folder: Path) -> dict[str, Any]:

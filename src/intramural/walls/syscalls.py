@@ -28,6 +28,8 @@ NEW_NAMESPACES = 0x7E020000
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 """Put characters into a terminal's input, as if typed."""
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
+ITSELF = 0
+"""What a process calls itself where it could name another whose limits it changes."""
 ROUTE = 0
 """The one netlink family that name resolution and interface lists need."""
 
@@ -87,7 +89,8 @@ DENIED = {
 }
 """By name: the number on x86_64 and on aarch64, where it exists."""
 
-ATTRIBUTES = {
+UNJUDGED = {
+    # owner, mode and labels of files
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -105,8 +108,16 @@ ATTRIBUTES = {
     "fremovexattr": (199, 16),
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
+    # what happens in the folders of others
+    "inotify_add_watch": (254, 27),
+    # memory, semaphores and queues that every process of the user shares
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
 }
-"""Changes of owner, mode and labels: Landlock does not judge them, so without a view of its own a process makes none."""
+"""What Landlock does not judge: a process without a view of its own does none of it."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +132,13 @@ class Architecture:
     socket: int
     socketpair: int
     ioctl: int
+    prlimit: int
     clone3: int = 435
 
 
 ARCHITECTURES = {
-    "x86_64": Architecture("x86_64", 0xC000003E, 0, clone=56, socket=41, socketpair=53, ioctl=16),
-    "aarch64": Architecture("aarch64", 0xC00000B7, 1, clone=220, socket=198, socketpair=199, ioctl=29),
+    "x86_64": Architecture("x86_64", 0xC000003E, 0, clone=56, socket=41, socketpair=53, ioctl=16, prlimit=302),
+    "aarch64": Architecture("aarch64", 0xC00000B7, 1, clone=220, socket=198, socketpair=199, ioctl=29, prlimit=261),
 }
 
 
@@ -139,7 +151,7 @@ def filter_for(machine: str, *, sockets: bool = True) -> bytes:
     program.load(NUMBER)
     if here.name == "x86_64":
         program.if_any_bit(X32, "kill")
-    for numbers in (DENIED | ({} if sockets else ATTRIBUTES)).values():
+    for numbers in (DENIED | ({} if sockets else UNJUDGED)).values():
         number = numbers[here.column]
         if number is not None:
             program.if_equal(number, "refuse")
@@ -147,6 +159,8 @@ def filter_for(machine: str, *, sockets: bool = True) -> bytes:
     program.if_equal(here.clone, "clone")
     program.if_equal(here.ioctl, "ioctl")
     program.if_equal(here.socketpair, "pair")
+    if not sockets:
+        program.if_equal(here.prlimit, "limits")
     program.if_equal(here.socket, "socket" if sockets else "refuse")
     program.end(ALLOW)
     _judge_arguments(program)
@@ -166,6 +180,10 @@ def _judge_arguments(program: Program) -> None:
     program.load(SECOND)
     program.if_equal(TIOCSTI, "refuse")
     program.if_equal(TIOCLINUX, "refuse")
+    program.end(ALLOW)
+    program.label("limits")
+    program.load(FIRST)
+    program.if_equal(ITSELF, otherwise="refuse")
     program.end(ALLOW)
     program.label("pair")
     program.load(FIRST)

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from intramural.walls import bpf, syscalls
-from intramural.walls.syscalls import ALLOW, ARCHITECTURES, ATTRIBUTES, DENIED, KILL, REFUSE, filter_for
+from intramural.walls.syscalls import ALLOW, ARCHITECTURES, DENIED, KILL, REFUSE, UNJUDGED, filter_for
 
 EPERM, ENOSYS = REFUSE | errno.EPERM, REFUSE | errno.ENOSYS
 BOTH = pytest.mark.parametrize("machine", sorted(ARCHITECTURES))
@@ -89,8 +89,17 @@ def test_without_sockets_there_are_only_pairs(machine):
     assert {judge(program, machine, here.socket, family) for family in (1, 2, 10, 16)} == {EPERM}
     assert judge(program, machine, here.socketpair, 1) == ALLOW
     assert judge(program, machine, here.socketpair, 30) == EPERM
-    for numbers in ATTRIBUTES.values():
+    for numbers in UNJUDGED.values():
         assert numbers[here.column] is None or judge(program, machine, numbers[here.column]) == EPERM
+
+
+@BOTH
+def test_without_a_view_of_its_own_a_process_limits_itself_only(machine):
+    here = ARCHITECTURES[machine]
+
+    assert judge(filter_for(machine, sockets=False), machine, here.prlimit, 0) == ALLOW
+    assert judge(filter_for(machine, sockets=False), machine, here.prlimit, 4711) == EPERM
+    assert judge(filter_for(machine), machine, here.prlimit, 4711) == ALLOW
 
 
 @BOTH
