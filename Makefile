@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench bench-train bench-intake bench-start bench-walls bench-audit clean
+.PHONY: help install demo test check format bench bench-train bench-intake bench-start bench-measure bench-walls bench-audit clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,7 +51,7 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format src tests bench demo docs
 	$(BIN)/ruff check --fix src tests bench demo docs
 
-bench: bench-start bench-intake bench-train ## Every benchmark
+bench: bench-start bench-intake bench-train bench-measure ## Every benchmark
 
 bench-train: $(VENV)/.bench ## Training speed against TRL, and LLaMA-Factory when installed
 	$(BIN)/python bench/bench_train.py
@@ -67,6 +67,9 @@ bench-walls: $(VENV)/.train ## What it costs to start a confined process
 
 bench-audit: $(VENV)/.train ## What an act costs, and verifying a trail of a million entries
 	$(BIN)/python bench/bench_audit.py
+
+bench-measure: $(VENV)/.bench ## Measuring 10 million job records against pandas
+	$(BIN)/python bench/bench_measure.py
 
 clean: ## Remove the environment, the demo's files and caches
 	rm -rf $(VENV) .demo .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import StringConstraints, field_validator, model_validator
 
 from intramural.domain.cause import Cause
 from intramural.domain.value import Value
@@ -79,7 +79,14 @@ class CauseRule(Value):
 class CauseRules(Value):
     """A rule file: its rules come first, the built-in ones after them."""
 
-    rules: Annotated[tuple[CauseRule, ...], Field(min_length=1)]
+    rules: tuple[CauseRule, ...]
+
+    @field_validator("rules")
+    @classmethod
+    def _is_not_empty(cls, rules: tuple[CauseRule, ...]) -> tuple[CauseRule, ...]:
+        if not rules:
+            raise ValueError("write at least one rule")
+        return rules
 
 
 def _log(name: str, cause: Cause, *patterns: str) -> CauseRule:

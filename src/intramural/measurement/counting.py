@@ -22,8 +22,10 @@ SIZES = ("checkpoint_seconds", "checkpoint_bytes", "dataset_bytes", "dataset_sam
 OPEN = [State.RUNNING.value, State.PENDING.value, State.REQUEUED.value]
 """States of a job whose run time is not known yet."""
 _TYPE = ("job_type", "type_rule")
+_TIMES = ("submitted", "started", "ended")
+"""What a record's place in the window is told from: the first that is known."""
 _NO_NAME = "(no name)"
-_BATCH_ROWS = 200_000
+BATCH_ROWS = 200_000
 _JOBS = pl.len().alias("jobs")
 _SUMS = {
     "jobs": pl.col("jobs").sum(),
@@ -53,8 +55,15 @@ class Counts:
 
 
 def newest(sources: Sequence[Source]) -> list[float | None]:
-    """Return the time of the newest record of each source, reading nothing but the times."""
-    return [each.frame.select(_time().max()).collect(engine="streaming").item() for each in sources]
+    """Return the time of the newest record of each source, reading nothing but one column of times."""
+    return [_newest(each.frame) for each in sources]
+
+
+def _newest(frame: pl.LazyFrame) -> float | None:
+    for column in _TIMES:
+        if (found := frame.select(pl.col(column).max()).collect(engine="streaming").item()) is not None:
+            return float(found)
+    return None
 
 
 def count(
@@ -66,7 +75,7 @@ def count(
     for number, (source, start) in enumerate(zip(sources, since, strict=True)):
         rows = _rows(number, source, start, rules)
         empty = pl.DataFrame(schema=rows.collect_schema())
-        batches = rows.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=False, engine="streaming")
+        batches = rows.collect_batches(chunk_size=BATCH_ROWS, maintain_order=False, engine="streaming")
         for batch in chain((empty,), batches):
             for name, part in by.counts(batch).items():
                 tallies[name].add(part)
@@ -83,7 +92,7 @@ class _Tally:
     def add(self, part: pl.DataFrame) -> None:
         """Take in the counts of one batch."""
         self._parts.append(part)
-        if sum(each.height for each in self._parts) > 2 * self._merged + _BATCH_ROWS:
+        if sum(each.height for each in self._parts) > 2 * self._merged + BATCH_ROWS:
             self._parts = [self.total()]
             self._merged = self._parts[0].height
 
@@ -91,7 +100,8 @@ class _Tally:
         """Return the counts of all batches."""
         whole = pl.concat(self._parts)
         sums = [sum_ for name, sum_ in _SUMS.items() if name in whole.columns]
-        return whole.group_by([each for each in whole.columns if each not in _SUMS]).agg(sums)
+        merged = whole.group_by([each for each in whole.columns if each not in _SUMS]).agg(sums)
+        return merged.select(whole.columns)  # as the parts are, so that more can be added
 
 
 def total(frame: pl.DataFrame, where: pl.Expr | None = None) -> int:
@@ -101,7 +111,7 @@ def total(frame: pl.DataFrame, where: pl.Expr | None = None) -> int:
 
 
 def _time() -> pl.Expr:
-    return pl.coalesce("submitted", "started", "ended")
+    return pl.coalesce(_TIMES)
 
 
 def _rows(number: int, source: Source, since: float | None, rules: JobTypeRules) -> pl.LazyFrame:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
 import polars as pl
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from intramural.domain.strict_yaml import read
 from intramural.domain.value import Value
@@ -66,7 +66,14 @@ class JobTypeRule(Value):
 class JobTypeRules(Value):
     """A rule file."""
 
-    rules: Annotated[tuple[JobTypeRule, ...], Field(min_length=1)]
+    rules: tuple[JobTypeRule, ...]
+
+    @field_validator("rules")
+    @classmethod
+    def _is_not_empty(cls, rules: tuple[JobTypeRule, ...]) -> tuple[JobTypeRule, ...]:
+        if not rules:
+            raise ValueError("write at least one rule")
+        return rules
 
     def number(self) -> pl.Expr:
         """Return the expression for the number of the first rule that matches a job; null when none does."""

@@ -8,6 +8,7 @@ this looks only at neighbouring rows, so one pass in bounded memory is enough.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +28,8 @@ EXPORT = (
 _DELIMITERS = "|^;\t"
 _IDS = ("jobid", "jobidraw")
 _TELLING = {"state", "elapsed", "elapsedraw", "submit", "start", "end", "exitcode", "alloctres", "jobname", "nnodes"}
+_CLOCK = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
+"""What times look like unless SLURM_TIME_FORMAT made them seconds."""
 _STARVED = "a step ran out of memory"
 _STEPS_SEEN = 3
 """How many steps after a job are looked at for one that ran out of memory."""
@@ -46,20 +49,21 @@ def looks_padded(first: bytes) -> bool:
 
 def read(path: Path) -> Source:
     """Return the jobs of the text at *path*; raise `InvalidInput` when its header is none of sacct's."""
-    columns, delimiter = _header(head(path))
+    first = head(path)
+    columns, delimiter = _header(first)
     if not set(columns) & set(_IDS):
         raise InvalidInput(
             f"{path.name} has no header line of sacct.", hint=f"Export with the header: {EXPORT}", file=path.name
         )
     rows = scan_text(path, columns, delimiter)
-    jobs = _Jobs(columns)
+    jobs = _Jobs(columns, clock=_CLOCK.search(first) is not None)
     return Source(
         kind="sacct",
         name=path.name,
         frame=normal(jobs.of(rows)),
         notices=jobs.notices(),
         restarts_if_seen="restarts" not in columns,
-        empty="It holds only steps, or no rows below its header: export without a filter on steps.",
+        empty=f"It holds only steps (like 123.batch), or no rows below its header. Export with: {EXPORT}",
     )
 
 
@@ -77,8 +81,9 @@ def _header(first: bytes) -> tuple[list[str], str]:
 class _Jobs:
     """The expressions from sacct's columns, those that are there, to the normal form."""
 
-    def __init__(self, columns: list[str]) -> None:
+    def __init__(self, columns: list[str], *, clock: bool) -> None:
         self._columns = set(columns)
+        self._time_of = slurm.time_of if clock else slurm.number_of
         self._id = next(each for each in _IDS if each in columns)
 
     def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -109,7 +114,7 @@ class _Jobs:
             "job_class": self._text("partition", "qos"),
             "submitted": self._time("submit"),
             "started": self._time("start"),
-            "ended": self._time("end"),
+            "ended": self._time("end") if self._needs_end() else None,
             "queue_seconds": self._duration("planned", "reserved"),
             "run_seconds": self._run_seconds(),
             "gpus": self._gpus(),
@@ -146,7 +151,7 @@ class _Jobs:
         return pl.coalesce(slurm.number_of(each) for each in found) if found else None
 
     def _time(self, name: str) -> pl.Expr | None:
-        return slurm.time_of(pl.col(name)) if name in self._columns else None
+        return self._time_of(pl.col(name)) if name in self._columns else None
 
     def _duration(self, *names: str) -> pl.Expr | None:
         """Return a duration that is only needed where no two times give it."""
@@ -154,6 +159,10 @@ class _Jobs:
         if not found or {"submit", "start"} <= self._columns:
             return None
         return pl.coalesce(slurm.seconds_of(each) for each in found)
+
+    def _needs_end(self) -> bool:
+        """Tell whether nothing but the end gives the run time or the record's place in the window."""
+        return not self._columns & {"elapsed", "elapsedraw"} or not self._columns & {"submit", "start"}
 
     def _run_seconds(self) -> pl.Expr | None:
         ways = [*(slurm.number_of(each) for each in self._first("elapsedraw"))]

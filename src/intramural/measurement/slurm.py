@@ -57,9 +57,8 @@ def state_word(text: str) -> State | None:
 
 
 def time_of(text: pl.Expr) -> pl.Expr:
-    """Return epoch seconds of `2023-03-01T00:09:01` or of a number; null for `Unknown`."""
-    moment = text.str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, cache=False)
-    return pl.coalesce(moment.dt.epoch("us") / 1e6, number_of(text))
+    """Return epoch seconds of `2023-03-01T00:09:01`; null for `Unknown`."""
+    return text.str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, cache=False).dt.epoch("us") / 1e6
 
 
 def number_of(text: pl.Expr) -> pl.Expr:
