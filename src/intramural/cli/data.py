@@ -106,7 +106,7 @@ def list_(as_json: bool) -> None:
         [
             each.label,
             each.kind.value,
-            each.classification.value,
+            "shredded" if each.shredded_at else each.classification.value,
             count(each.train_examples),
             count(each.holdout_examples),
             size(each.size_bytes),

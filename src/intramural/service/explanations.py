@@ -8,6 +8,7 @@ from intramural.domain.job import Job, JobState, Wish
 from intramural.domain.views import Explanation
 from intramural.pages.words import duration
 from intramural.service.context import Context
+from intramural.service.policies import judge_start
 from intramural.service.reports import progress_of
 from intramural.store import Reading
 
@@ -20,7 +21,7 @@ def explain(ctx: Context, tx: Reading, job: Job) -> Explanation:
         case JobState.QUEUED:
             return _queued(ctx, tx, job)
         case JobState.RUNNING:
-            return _running(tx, job, ctx.now())
+            return _running(ctx, tx, job)
         case JobState.PAUSED:
             return _explanation(job, f"resting at step {job.checkpoint_step}", f"`intramural resume {job.id}` goes on.")
     if job.failure is None:
@@ -36,6 +37,10 @@ def explain(ctx: Context, tx: Reading, job: Job) -> Explanation:
 
 
 def _queued(ctx: Context, tx: Reading, job: Job) -> Explanation:
+    verdict = judge_start(ctx, tx, job)
+    if not verdict.allowed:
+        first = verdict.denials[0]
+        return _explanation(job, f"refused by the rule `{first.rule}` when its turn comes: {first.reason}", first.change)
     summary, next_step = "waiting for the scheduler to start it", _starts_a_scheduler(job)
     running = tx.jobs.in_states([JobState.RUNNING])
     if len(running) >= ctx.parallel_runs:
@@ -51,13 +56,15 @@ def _queued(ctx: Context, tx: Reading, job: Job) -> Explanation:
     return _explanation(job, summary, next_step)
 
 
-def _running(tx: Reading, job: Job, now: datetime) -> Explanation:
+def _running(ctx: Context, tx: Reading, job: Job) -> Explanation:
     standing = progress_of(tx, job)
     steps = f", step {standing.step} of {standing.total_steps}" if standing.total_steps else ""
     summary = f"{WISHES[job.wish]}: {standing.phase or 'starting'}{steps}"
-    unheld = _unheld(tx, job, now)
+    unheld = _unheld(tx, job, ctx.now())
     if unheld is not None:
         return _explanation(job, f"{summary} when it was last heard of; it {unheld}", _starts_a_scheduler(job))
+    if standing.phase is None and (problem := ctx.key_provider.describe().problem) is not None:
+        return _explanation(job, f"waiting for its keys: {problem}", "It starts by itself when the provider answers.")
     if standing.seconds_left is None:
         return _explanation(job, summary)
     summary = f"{summary}, about {duration(standing.seconds_left)} of training left"
