@@ -13,7 +13,8 @@ from pathlib import Path
 
 from intramural.domain.dataset import ExampleKind
 from intramural.domain.spec import JobSpec
-from intramural.domain.workload import EVENT, EVENTS_FILE, EXIT_FILE, LOG_FILE, PID_FILE, SPEC_FILE, WorkloadSpec
+from intramural.domain.workload import EVENT, EVENTS_FILE, EXIT_FILE, LOG_FILE, PID_FILE, SPEC_FILE, Sealing, WorkloadSpec
+from intramural.sealing import SealContext, seal
 from intramural.workloads import build_model
 from intramural.workloads.environment import workload_environment
 
@@ -61,13 +62,25 @@ def a_job(**fields):
     return JobSpec.model_validate(defaults)
 
 
-def make_run(folder, model, *, train_rows=None, holdout_rows=None, after=None, attempt=1, accept_drift=False, **job):
-    """Make a run directory; *after* is an earlier attempt whose checkpoints are staged as the control plane does."""
+def make_run(
+    folder, model, *, train_rows=None, holdout_rows=None, after=None, attempt=1, accept_drift=False, sealed=None, **job
+):
+    """
+    Make a run directory; *after* is an earlier attempt whose checkpoints are staged as the control plane does.
+
+    *sealed* is a key: the rows are sealed with it, and the run seals what it writes.
+    """
     inputs = folder / "inputs"
     inputs.mkdir(parents=True)
     (inputs / "model").symlink_to(model)
     write_rows(inputs / "train.jsonl", [chat(n) for n in range(20)] if train_rows is None else train_rows)
     write_rows(inputs / "holdout.jsonl", [chat(n) for n in range(100, 106)] if holdout_rows is None else holdout_rows)
+    sealing = None
+    if sealed is not None:
+        sealing = Sealing(project="default", dataset="tickets", job_id="job-1", key_id=sealed.id)
+        for name in ("train.jsonl", "holdout.jsonl"):
+            context = SealContext("default", "dataset", f"tickets/{name}")
+            (inputs / name).write_bytes(seal((inputs / name).read_bytes(), sealed, context))
     if after is not None:
         for each in sorted((after / "checkpoints").glob("step-*")):
             shutil.copytree(each, inputs / "checkpoints" / each.name)
@@ -78,6 +91,7 @@ def make_run(folder, model, *, train_rows=None, holdout_rows=None, after=None, a
         example_kind=ExampleKind.CHAT,
         base_digest="sha256:" + "a" * 64,
         dataset_digest="sha256:" + "b" * 64,
+        sealing=sealing,
         accept_drift=accept_drift,
         submitted_at=NOON,
         asked_at=time.time(),
@@ -137,17 +151,17 @@ class Runner:
         assert json.loads(process.stdout.splitlines()[0]) == {"listening": True}
         self._started = []
 
-    def start(self, run, **trigger):
-        """Start *run*; *trigger* is what `workload_entry` does to it on its way."""
+    def start(self, run, keys=b"", **trigger):
+        """Start *run* with *keys* in its pipe; *trigger* is what `workload_entry` does to it on its way."""
         (run / "trigger.json").write_text(json.dumps(trigger))
-        answer = self._ask({"do": "start", "run": str(run), "version": ""})
+        answer = self._ask({"do": "start", "run": str(run), "version": ""}, keys)
         assert answer.get("started"), answer
         self._started.append(run)
         return answer["pid"]
 
-    def end(self, run, **trigger):
+    def end(self, run, keys=b"", **trigger):
         """Run *run* to its end; return its exit code, or the signal as a negative number."""
-        self.start(run, **trigger)
+        self.start(run, keys, **trigger)
         until((run / EXIT_FILE).exists, 120)
         end = json.loads((run / EXIT_FILE).read_text())
         return end["code"] if "code" in end else -end["signal"]
@@ -159,7 +173,10 @@ class Runner:
             if not (run / EXIT_FILE).exists():
                 os.kill(json.loads((run / PID_FILE).read_text())["pid"], signal.SIGKILL)
 
-    def _ask(self, request):
+    def _ask(self, request, keys=b""):
+        reading, writing = os.pipe()
+        os.write(writing, keys)
+        os.close(writing)
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(120)  # the parent answers when its imports are done
             folder = os.open(self._home, os.O_RDONLY)
@@ -167,5 +184,6 @@ class Runner:
                 connection.connect(f"/proc/self/fd/{folder}/warm.sock")
             finally:
                 os.close(folder)
-            connection.sendall(json.dumps(request).encode() + b"\n")
+            socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], [reading])
+            os.close(reading)
             return json.loads(connection.makefile().readline())
