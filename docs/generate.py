@@ -2,6 +2,7 @@
 Write the pages of `docs/reference/` from the code: `python docs/generate.py`.
 
     tune.schema.json    what `intramural schema tune` prints
+    policy.schema.json  what `intramural schema policy` prints
     profile.schema.json what `intramural schema profile` prints
     profile.md          every question of the interview
     cli.md              every command, argument and option
@@ -86,7 +87,7 @@ EXIT_WORDS = {
     ExitCode.USAGE: "usage or configuration: an unknown command, key or name, a malformed file, a state that does not allow it",
     ExitCode.GATE_FAILED: "a gate failed (not in use yet)",
     ExitCode.WAITING: "waiting for an approval (not in use yet)",
-    ExitCode.REFUSED: "refused by a rule or a role",
+    ExitCode.REFUSED: "refused by a rule or a role, at once or when the job's turn came",
     ExitCode.INTEGRITY: "bytes are not what their digest says, or a drill found a difference",
     ExitCode.LIMIT: "too little memory or disk, or a time-out",
     ExitCode.UNAVAILABLE: "something is away, or a fault of our own",
@@ -202,6 +203,7 @@ def _docstrings() -> dict[str, str]:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "policy.schema.json": lambda: schema("policy"),
     "profile.schema.json": lambda: schema("profile"),
     "profile.md": profile,
     "tune.schema.json": schema,

@@ -41,6 +41,10 @@ class Settings(Value):
     """Where sealed bytes and base models lie, if not in the home: `s3://BUCKET/PREFIX`."""
     vault_endpoint: str | None = None
     """The address of an S3 server that is not Amazon's."""
+    region: str | None = None
+    """Where this machine is, as the policy and the data sets call it, such as `eu-central-1`."""
+    spot: bool = False
+    """This machine can be taken away at any moment."""
     keys_provider: ProviderName = "local"
     """Who holds the key that wraps all others: `local`, `keyring`, `openbao`, `aws`, `gcp` or `pkcs11`."""
     keys_key: str | None = None

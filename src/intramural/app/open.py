@@ -63,6 +63,8 @@ def open_context(settings: Settings, actor: Actor) -> Context:
             secret_file=settings.keys_secret_file,
             per_dataset=settings.keys_per_dataset,
         ),
+        region=settings.region,
+        spot=settings.spot,
         origin=Origin(host=os.uname().nodename, uid=os.getuid(), pid=os.getpid()),
         audit_key=AuditKey(settings.home / "keys"),
         audit_retention=AuditRetention(

@@ -21,7 +21,7 @@ from intramural.domain.spec import JobSpec
 from intramural.domain.value import Value
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
-from intramural.service import artifacts, audit, datasets, drill, jobs, keys, measurements, models
+from intramural.service import artifacts, audit, datasets, drill, jobs, keys, measurements, models, policies
 from intramural.service.context import Context
 
 V = TypeVar("V", bound=Value)
@@ -76,6 +76,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "jobs/*/resume"): lambda ctx, r: jobs.resume_job(ctx, r.parts[0], **r.body),
     ("POST", "jobs/*/drill"): lambda ctx, r: drill.drill_job(ctx, r.parts[0]),
     ("GET", "jobs/*/drill"): lambda ctx, r: drill.compare_attempts(ctx, r.parts[0]),
+    ("GET", "policy"): lambda ctx, _: policies.show_policy(ctx),
+    ("GET", "policy/*"): lambda ctx, r: policies.show_policy(ctx, r.parts[0]),
+    ("PUT", "policy"): lambda ctx, r: policies.set_policy(ctx, r.body["text"], dry_run=r.body["dry_run"]),
     ("GET", "artifacts"): lambda ctx, r: artifacts.list_artifacts(ctx, r.query.get("job")),
     ("GET", "artifacts/*"): lambda ctx, r: artifacts.show_artifact(ctx, r.parts[0]),
     ("POST", "artifacts/*/export"): lambda ctx, r: artifacts.export_artifact(ctx, r.parts[0], Path(r.body["folder"])),

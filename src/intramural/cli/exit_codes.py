@@ -9,8 +9,12 @@ The exit code of every ending, in one place.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from intramural import errors
+
+if TYPE_CHECKING:
+    from intramural.domain.report import JobReport
 
 
 class ExitCode(IntEnum):
@@ -38,6 +42,13 @@ _BY_CLASS: tuple[tuple[type[errors.IntramuralError], ExitCode], ...] = (
     (errors.TimedOut, ExitCode.LIMIT),
     (errors.Unavailable, ExitCode.UNAVAILABLE),
 )
+
+
+def ending_code(report: JobReport) -> ExitCode:
+    """Return the code that belongs to how a job ended."""
+    if report.state.value == "succeeded":
+        return ExitCode.OK
+    return ExitCode.REFUSED if report.cause is not None and report.cause.value == "refused" else ExitCode.RUN_FAILED
 
 
 def exit_code(error: errors.IntramuralError) -> ExitCode:

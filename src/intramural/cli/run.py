@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intramural.cli.exit_codes import ExitCode
+from intramural.cli.exit_codes import ExitCode, ending_code
 from intramural.cli.follow import follow
 from intramural.cli.output import in_colour, json_option, note, printable, write_json, write_text
 from intramural.cli.progress import following
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from intramural.domain.job import Job
     from intramural.domain.report import JobReport
     from intramural.domain.spec import JobSpec
-    from intramural.domain.views import JobEvent
+    from intramural.domain.views import JobEvent, Resolution
 
 
 @click.command()
@@ -80,7 +80,7 @@ def wait_for(client: Client, job: Job, *, as_json: bool) -> int:
         write_json(report.document())
     else:
         tell_result(report)
-    return ExitCode.OK if report.state.value == "succeeded" else ExitCode.RUN_FAILED
+    return ending_code(report)
 
 
 def tell_result(report: JobReport) -> None:
@@ -122,7 +122,19 @@ def _show_resolution(client: Client, spec: JobSpec, as_json: bool) -> int:
         write_text(as_yaml(resolution.spec.document()))
         for check in resolution.checks:
             note(f"{in_colour('✓', 'green')} {printable(check)}")
-    return ExitCode.OK
+        _tell_verdict(resolution)
+    return ExitCode.OK if resolution.verdict is None or resolution.verdict.allowed else ExitCode.REFUSED
+
+
+def _tell_verdict(resolution: Resolution) -> None:
+    verdict = resolution.verdict
+    if verdict is None:
+        return
+    if verdict.allowed:
+        note(f"{in_colour('✓', 'green')} The policy allows it ({verdict.classification} data).")
+    for each in verdict.denials:
+        note(f"{in_colour('✗', 'red')} The rule `{each.rule}` refuses it: {printable(each.reason)}.")
+        note(f"  {in_colour('→', 'cyan')} {printable(each.change)}")
 
 
 def as_yaml(document: dict[str, Any]) -> str:

@@ -8,16 +8,17 @@ from intramural.cli.output import json_option, write_json, write_text
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["tune", "profile"]))
+@click.argument("name", type=click.Choice(["tune", "profile", "policy"]))
 @json_option
 def schema(name: str, as_json: bool) -> None:
     """Print the JSON Schema of the file NAME.yaml, for editors and checkers."""
     import json  # noqa: PLC0415
 
+    from intramural.domain.policy import PolicyFile  # noqa: PLC0415
     from intramural.domain.profile_schema import profile_schema  # noqa: PLC0415 - keeps `--help` fast
     from intramural.domain.spec import JobSpec  # noqa: PLC0415
 
-    schemas = {"tune": JobSpec.model_json_schema, "profile": profile_schema}
+    schemas = {"tune": JobSpec.model_json_schema, "profile": profile_schema, "policy": PolicyFile.model_json_schema}
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"{name}.yaml",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from intramural.cli.exit_codes import ExitCode
+from intramural.cli.exit_codes import ExitCode, ending_code
 from intramural.cli.follow import follow
 from intramural.cli.output import json_option, note, write_json
 from intramural.cli.progress import following
@@ -50,7 +50,7 @@ def watch(job: str, as_json: bool) -> int:
         return ExitCode.INTERRUPTED
     report = client.show_job(job_id)
     write_json(report.document()) if as_json else tell_result(report)
-    return ExitCode.OK if report.state.value == "succeeded" else ExitCode.RUN_FAILED
+    return ending_code(report)
 
 
 def _live(client: Client, job_id: str, name: str) -> None:

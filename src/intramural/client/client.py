@@ -23,6 +23,7 @@ from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
 from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
+from intramural.domain.policy import StoredPolicy
 from intramural.domain.report import JobReport
 from intramural.domain.spec import JobSpec
 from intramural.domain.views import DatasetOptions, Explanation, JobEvent, JobLog, ModelSource, Resolution, Sample
@@ -152,6 +153,15 @@ class Client:
             time.sleep(DRILL_PAUSE_SECONDS)
             answer = self._call("POST", path) if answer is None else self._call("GET", path)
         return DrillReceipt.model_validate(answer["receipt"])
+
+    def show_policy(self, digest: str | None = None) -> StoredPolicy:
+        """Return the policy that holds, or one that a job froze, by the beginning of its digest."""
+        found = self._call("GET", f"/policy/{_part(digest)}") if digest else self._call("GET", "/policy")
+        return StoredPolicy.model_validate(found)
+
+    def set_policy(self, text: str, *, dry_run: bool = False) -> StoredPolicy:
+        """Make what the text of a policy.yaml describes the project's policy; with *dry_run* only read it."""
+        return StoredPolicy.model_validate(self._call("PUT", "/policy", body={"text": text, "dry_run": dry_run}))
 
     def list_artifacts(self, job: str | None = None) -> list[Artifact]:
         """Return the artifacts of a job, or of all."""

@@ -28,6 +28,7 @@ class Action(StrEnum):
     RUN_END = "run:end"
     ARTIFACT_EXPORT = "artifact:export"
     KEYS_ROTATE = "keys:rotate"
+    POLICY_SET = "policy:set"
     PROFILE_MEASURE = "profile:measure"
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
@@ -52,6 +53,7 @@ _OWNER_ONLY = frozenset(
         Action.MODEL_REMOVE,
         Action.DATASET_SHRED,
         Action.KEYS_ROTATE,
+        Action.POLICY_SET,
         Action.AUDIT_EXPORT,
         Action.AUDIT_VERIFY,
         Action.AUDIT_PRUNE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from intramural.domain.label import Label
 from intramural.domain.value import ArtifactId, Digest, Instant, JobId, RunId, Value
 
 
@@ -41,4 +42,6 @@ class Artifact(Value):
     size_bytes: int
     files: int
     lineage: Lineage
+    label: Label | None = None
+    """That of its job; none in an artifact from before labels flowed."""
     created_at: Instant

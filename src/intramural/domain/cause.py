@@ -30,6 +30,8 @@ class Cause(StrEnum):
     KILLED = "killed"
     DRIFT = "environment_drift"
     INTEGRITY = "integrity"
+    REFUSED = "refused"
+    """By the policy, when its turn came."""
     UNKNOWN = "unknown"
 
 
@@ -49,6 +51,7 @@ REMEDY: dict[Cause, str] = {
     Cause.KILLED: "Something killed the process (kill -9, or the kernel for want of memory); `intramural resume` continues it.",
     Cause.DRIFT: "Restore the environment the checkpoint was written in, or `intramural resume --accept-drift`.",
     Cause.INTEGRITY: "Stored bytes changed: remove and add the model, or add the data's file again; then `intramural resume`.",
+    Cause.REFUSED: "Make the change that the evidence ends with, then `intramural resume`.",
     Cause.UNKNOWN: "Read `intramural logs`; if nothing explains it, `intramural why --json` is what to report.",
 }
 

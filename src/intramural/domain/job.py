@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Self
 
 from intramural.domain.cause import Cause, Failure, is_lost
+from intramural.domain.label import Label
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, Instant, JobId, ProjectId, RunId, Value
 from intramural.errors import Conflict, StaleFence
@@ -118,6 +119,10 @@ class Job(Value):
     base_digest: Digest
     dataset_label: str
     dataset_digest: Digest
+    policy_digest: Digest | None = None
+    """Of the policy it was accepted under; none in a job from before there were policies."""
+    label: Label | None = None
+    """How private its data is, and so everything it makes."""
     submitted_by: str
     submitted_at: Instant
     state: JobState = JobState.QUEUED
@@ -138,6 +143,11 @@ class Job(Value):
         return self._with(
             state=JobState.RUNNING, attempts=self.attempts + 1, started_at=self.started_at or now, ended_at=None, failure=None
         )
+
+    def refused(self, failure: Failure, *, now: datetime) -> Self:
+        """Fail without an attempt: what it was accepted under does not hold any more."""
+        self._expect(JobState.QUEUED, act="refuse")
+        return self._with(state=JobState.FAILED, ended_at=now, failure=failure)
 
     def ended(self, outcome: Outcome, *, now: datetime, failure: Failure | None = None, checkpoint_step: int = 0) -> Self:
         """Draw the consequence of an attempt's end: a final state, a pause, or the queue again."""

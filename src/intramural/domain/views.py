@@ -9,6 +9,7 @@ from pydantic import Field
 from intramural.domain.cause import Cause
 from intramural.domain.dataset import Classification, ExampleKind, Split
 from intramural.domain.job import Job, JobState, Run
+from intramural.domain.policy_rules import Verdict
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, JobId, Value
 from intramural.domain.workload import Event
@@ -50,6 +51,8 @@ class Resolution(Value):
     kind: ExampleKind
     checks: tuple[str, ...]
     """What was looked at and found good, one sentence each."""
+    verdict: Verdict | None = None
+    """What the policy says to it."""
 
 
 class Explanation(Value):

@@ -9,6 +9,7 @@ from intramural.domain.artifact import Artifact
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context
 from intramural.service.jobs import find_job
+from intramural.service.policies import check_leaving
 from intramural.service.scope_keys import files_of_artifact
 from intramural.store import Reading
 
@@ -30,6 +31,7 @@ def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
     with ctx.act(Action.ARTIFACT_EXPORT, target=ref) as tx:
         artifact = _find(ctx, tx, ref)
         tx.concerns.update(target=artifact.id, digest=artifact.digest)
+        check_leaving(ctx, tx, artifact)
     ctx.vault.export_tree(artifact.digest, folder, files_of_artifact(ctx, artifact))
     return artifact
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from intramural.domain.access import Action, Actor
 from intramural.domain.audit import AuditEntry, AuditRetention, Decision, Origin
 from intramural.domain.audit_head import TrailHead
+from intramural.domain.confinement import Level
 from intramural.domain.value import ProjectId
 from intramural.domain.views import ModelSource
 from intramural.errors import Refused
@@ -66,6 +67,12 @@ class Context:
     parallel_runs: int = 1
     keys: KeyChoice | None = None
     """Who holds the customer's key; by default key files in the home."""
+    region: str | None = None
+    """Where this machine is, if its operator said so."""
+    spot: bool = False
+    """Whether this machine can be taken away at any moment."""
+    level: Callable[[], Level] = lambda: Level.NONE
+    """How firmly runs are confined here; none until the executor says otherwise."""
     origin: Origin | None = None
     """From where the actor acts."""
     audit_key: AuditKey | None = None

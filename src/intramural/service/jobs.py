@@ -19,6 +19,7 @@ from intramural.service.datasets import find_dataset
 from intramural.service.explanations import explain
 from intramural.service.fit import check_fit
 from intramural.service.models import find_model, nearest
+from intramural.service.policies import freeze, judge_submission, label_of
 from intramural.service.reports import build_report
 from intramural.service.scope_keys import check_readable
 from intramural.store import Reading, Transaction
@@ -28,16 +29,20 @@ def resolve_job(ctx: Context, spec: JobSpec) -> Resolution:
     """Tell what submitting *spec* now would use and what was checked; change nothing."""
     with ctx.read() as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
+        verdict = judge_submission(ctx, tx, spec, base.digest, data)
     check_readable(data)
-    return check_fit(ctx, spec, base, data)
+    return check_fit(ctx, spec, base, data).model_copy(update={"verdict": verdict})
 
 
 def submit_job(ctx: Context, spec: JobSpec) -> Job:
-    """Queue the work that *spec* describes. Raises `NotFound`, `InvalidInput`, `DoesNotFit`."""
+    """Queue the work that *spec* describes. Raises `NotFound`, `InvalidInput`, `DoesNotFit`, `Refused` by the policy."""
     with ctx.act(Action.JOB_SUBMIT, target=spec.name) as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
         check_readable(data)
         check_fit(ctx, spec, base, data)
+        verdict = judge_submission(ctx, tx, spec, base.digest, data)
+        if not verdict.allowed:
+            raise verdict.refusal()
         job = Job(
             id=JobId(ctx.new_id("job")),
             project=ctx.project,
@@ -46,11 +51,13 @@ def submit_job(ctx: Context, spec: JobSpec) -> Job:
             base_digest=base.digest,
             dataset_label=data.label,
             dataset_digest=data.digest,
+            policy_digest=freeze(ctx, tx),
+            label=label_of(spec, data),
             submitted_by=ctx.actor.subject,
             submitted_at=ctx.now(),
         )
         tx.jobs.add(job)
-        tx.concerns.update(digest=job.spec_digest, detail={"job": job.id})
+        tx.concerns.update(digest=job.spec_digest, detail={"job": job.id, "policy": job.policy_digest})
         return job
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from intramural.domain.access import Action
 from intramural.domain.artifact import Artifact, ArtifactKind, Lineage
+from intramural.domain.audit import Decision
 from intramural.domain.cause import Failure
 from intramural.domain.job import Job, JobState, Lease, Outcome, Run, Wish
 from intramural.domain.spec import JobClass
@@ -26,6 +28,7 @@ from intramural.domain.workload import (
 from intramural.errors import StaleFence
 from intramural.sealing import Keyring, SealedFiles
 from intramural.service.context import Context
+from intramural.service.policies import failure_of, judge_start
 from intramural.service.run_directories import clear_runs, dataset_of, stage_run, sweep_runs
 from intramural.service.scope_keys import ScopeFiles, artifact_files, files_of_dataset, job_files
 from intramural.store import Reading
@@ -51,31 +54,47 @@ URGENCY = {JobClass.DEV: 0, JobClass.TRAINING: 1, JobClass.BATCH: 2}
 
 
 def claim_run(ctx: Context, holder: str, lease_seconds: float) -> Claim | None:
-    """Begin an attempt at the most urgent queued job, or return None: nothing waits, or every place is taken."""
-    with ctx.read() as tx:
-        queued = _most_urgent(ctx, tx)
-    if queued is None:
-        return None
+    """
+    Begin an attempt at the most urgent queued job, or return None: nothing waits, or every place is taken.
+
+    A job that the policy refuses by now fails instead, and the next one's turn comes.
+    """
+    while True:
+        with ctx.read() as tx:
+            queued = _most_urgent(ctx, tx)
+            if queued is None:
+                return None
+            judge_start(ctx, tx, queued)  # finds out what the machine can do, which is slow the first time
+        with suppress(_QueueMoved):
+            claim = _begin(ctx, queued, holder, lease_seconds)
+            if claim is not None:
+                return claim
+
+
+def _begin(ctx: Context, queued: Job, holder: str, lease_seconds: float) -> Claim | None:
+    """Begin an attempt at the job whose turn it is; return None where the policy refuses it. Raises `_QueueMoved`."""
     run_id = RunId(ctx.new_id("run"))
-    try:
-        with ctx.act(Action.RUN_START, queued.project, target=run_id) as tx:
-            if _most_urgent(ctx, tx) != queued:
-                raise _QueueMoved
-            job = queued.started(now=ctx.now())
-            run = Run(
-                id=run_id,
-                job_id=job.id,
-                attempt=job.attempts,
-                lease=Lease(holder=holder, fence=1, expires_at=ctx.now() + timedelta(seconds=lease_seconds)),
-                accept_drift=job.accept_drift,
-                started_at=ctx.now(),
-                checkpoint_step=job.checkpoint_step,
-            )
-            tx.jobs.save(job)
-            tx.runs.add(run)
-            return Claim(job=job, run=run)
-    except _QueueMoved:
-        return claim_run(ctx, holder, lease_seconds)
+    with ctx.act(Action.RUN_START, queued.project, target=run_id) as tx:
+        if _most_urgent(ctx, tx) != queued:
+            raise _QueueMoved
+        verdict = judge_start(ctx, tx, queued)
+        if not verdict.allowed:
+            tx.jobs.save(queued.refused(failure_of(verdict), now=ctx.now()))
+            tx.concerns.update(target=queued.id, decision=Decision.REFUSED, rule=verdict.denials[0].rule)
+            return None
+        job = queued.started(now=ctx.now())
+        run = Run(
+            id=run_id,
+            job_id=job.id,
+            attempt=job.attempts,
+            lease=Lease(holder=holder, fence=1, expires_at=ctx.now() + timedelta(seconds=lease_seconds)),
+            accept_drift=job.accept_drift,
+            started_at=ctx.now(),
+            checkpoint_step=job.checkpoint_step,
+        )
+        tx.jobs.save(job)
+        tx.runs.add(run)
+        return Claim(job=job, run=run)
 
 
 def _most_urgent(ctx: Context, tx: Reading) -> Job | None:
@@ -249,5 +268,6 @@ def _artifact(
         size_bytes=tree.size_bytes,
         files=len(tree.files),
         lineage=lineage,
+        label=job.label,
         created_at=ctx.now(),
     )

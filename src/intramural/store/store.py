@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 from intramural.errors import Conflict, Unavailable
 from intramural.store.audit import Audit
 from intramural.store.migrations import bring_up_to_date
+from intramural.store.policies import Policies, Quarantines
 from intramural.store.repositories import Artifacts, Datasets, Events, Jobs, Models, Runs
 from intramural.store.scope_keys import Certificates, ScopeKeys
 from intramural.store.tables import SCHEMA, SCHEMA_VERSION
@@ -44,6 +45,8 @@ class Reading:
         self.artifacts = Artifacts(connection)
         self.scope_keys = ScopeKeys(connection)
         self.certificates = Certificates(connection)
+        self.policies = Policies(connection)
+        self.quarantines = Quarantines(connection)
         self.audit = Audit(connection)
 
 
@@ -53,7 +56,10 @@ class Transaction(Reading):
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.concerns: dict[str, Any] = {}
-        """What the act's audit entry says beside what `act` was told: `target`, `digest`, `detail`."""
+        """
+        What the act's audit entry says beside what `act` was told: `target`, `digest`, `detail`; and `decision` and
+        `rule`, where what is written is itself the consequence of a refusal.
+        """
 
 
 class Store:

@@ -1,0 +1,192 @@
+"""
+What a project's work must obey, by how private its data is; read from `policy.yaml`.
+
+`PolicyFile` is what people write: only what differs from the defaults. `Policy` is what
+holds: every rule of every class written out, so that its digest means the same for good.
+A stricter class is never ruled more laxly than a lower one: otherwise a job could shed
+a rule by calling its data more private.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from intramural.domain.confinement import Destination, Level
+from intramural.domain.dataset import Classification
+from intramural.domain.findings import FindingKind, Treatment
+from intramural.domain.strict_yaml import read
+from intramural.domain.value import Digest, Instant, Value, digest_of
+from intramural.errors import InvalidInput
+
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+"""A place as the company or its cloud calls it, such as `eu-central-1`."""
+Logged = Literal["metrics", "run_log", "content"]
+"""`metrics`: numbers of training and evaluation. `run_log`: what a run prints, no content by contract. `content`: rows,
+prompts, outputs."""
+KeyProviderName = Literal["local", "keyring", "openbao", "aws", "gcp", "pkcs11"]
+Suite = Literal["loss", "structured"]
+
+ANYWHERE: Literal["anywhere"] = "anywhere"
+ANY: Literal["any"] = "any"
+UNLIMITED: Literal["unlimited"] = "unlimited"
+
+Regions = tuple[Region, ...] | Literal["anywhere"]
+Providers = tuple[KeyProviderName, ...] | Literal["any"]
+Days = Annotated[int, Field(ge=1, le=36_500)] | Literal["unlimited"]
+Approvals = Annotated[int, Field(ge=0, le=9)]
+
+
+class Rules(Value):
+    """What holds for the data of one class."""
+
+    regions: Regions = ANYWHERE
+    """Where the data may be worked on."""
+    isolation: Level = Level.NONE
+    """How firmly a run must be confined, at least."""
+    egress: tuple[Destination, ...] = ()
+    """Everything a run may reach outside; nothing else."""
+    key_providers: Providers = ANY
+    """Who may hold the key that wraps the keys of the data."""
+    log: tuple[Logged, ...] = ("metrics", "run_log")
+    """What may be written down about a run."""
+    retention_days: Days = UNLIMITED
+    """For how many days after it was added the data may be used."""
+    redaction: dict[FindingKind, Treatment] = {}
+    """What must be done about findings of a kind; the others follow the defaults of the scan."""
+    suites: tuple[Suite, ...] = ()
+    """What every job must measure on the hold-out."""
+    approvals: Approvals = 0
+    """Members who must have approved an artifact before it is exported or served."""
+    spot: bool = True
+    """Whether a run may be on a machine that can be taken away at any moment."""
+
+
+class Terms(Value):
+    """What a `policy.yaml` says of one class, or of every class; what is left out is as by default."""
+
+    regions: Regions | None = None
+    isolation: Level | None = None
+    egress: tuple[Destination, ...] | None = None
+    key_providers: Providers | None = None
+    log: tuple[Logged, ...] | None = None
+    retention_days: Days | None = None
+    redaction: dict[FindingKind, Treatment] | None = None
+    suites: tuple[Suite, ...] | None = None
+    approvals: Approvals | None = None
+    spot: bool | None = None
+
+
+DEFAULTS: dict[Classification, Rules] = {
+    Classification.PUBLIC: Rules(),
+    Classification.INTERNAL: Rules(),
+    Classification.CONFIDENTIAL: Rules(),
+    Classification.RESTRICTED: Rules(spot=False),
+}
+"""What holds with no file."""
+
+
+class Policy(Value):
+    """What holds for every class, written out."""
+
+    public: Rules
+    internal: Rules
+    confidential: Rules
+    restricted: Rules
+
+    def of(self, classification: Classification) -> Rules:
+        """Return what holds for data of that class."""
+        found: Rules = getattr(self, classification.value)
+        return found
+
+    @property
+    def digest(self) -> Digest:
+        """Return what a job freezes."""
+        return digest_of(self.document())
+
+
+class PolicyFile(Value):
+    """`policy.yaml`: what differs from the defaults."""
+
+    version: Literal[1] = 1
+    every_class: Terms = Terms()
+    """Holds for all four, where a class does not say otherwise."""
+    public: Terms = Terms()
+    internal: Terms = Terms()
+    confidential: Terms = Terms()
+    restricted: Terms = Terms()
+
+    def policy(self) -> Policy:
+        """Return what the file and the defaults come to. Raises `InvalidInput` where a stricter class is ruled more laxly."""
+        policy = Policy(**{each.value: self._rules(each) for each in Classification})
+        _check_order(policy)
+        return policy
+
+    def _rules(self, classification: Classification) -> Rules:
+        said = {
+            name: found
+            for terms in (self.every_class, getattr(self, classification.value))
+            for name in Terms.model_fields
+            if (found := getattr(terms, name)) is not None
+        }
+        return DEFAULTS[classification].model_copy(update=said)
+
+
+class StoredPolicy(Value):
+    """A policy as the platform keeps it, and how it came to hold."""
+
+    digest: Digest
+    policy: Policy
+    source: str
+    """`defaults`, `policy.yaml of the home`, or `set`."""
+    by: str | None = None
+    at: Instant | None = None
+
+
+def read_policy(text: str, *, where: str = "policy.yaml") -> Policy:
+    """Return the policy that *text* describes. Raises `InvalidInput` with the line of every mistake."""
+    return read(text, PolicyFile, where=where).policy()
+
+
+def default_policy() -> Policy:
+    """Return what holds with no file."""
+    return PolicyFile().policy()
+
+
+def _check_order(policy: Policy) -> None:
+    for lower, higher in pairwise(Classification):
+        for name, is_at_least in _AT_LEAST.items():
+            if not is_at_least(getattr(policy.of(higher), name), getattr(policy.of(lower), name)):
+                raise InvalidInput(
+                    f"`{name}` is laxer for {higher} data than for {lower} data.",
+                    hint=f"Give `{higher}.{name}` at least as strictly as `{lower}.{name}`, or say it under `every_class`.",
+                )
+
+
+def _within(high: Any, low: Any) -> bool:
+    return isinstance(low, str) or (not isinstance(high, str) and set(high) <= set(low))
+
+
+def _places(egress: tuple[Destination, ...]) -> set[tuple[str, int]]:
+    return {(each.host, each.port) for each in egress}
+
+
+_AT_LEAST: dict[str, Callable[[Any, Any], bool]] = {
+    "regions": _within,
+    "isolation": lambda high, low: high >= low,
+    "egress": lambda high, low: _places(high) <= _places(low),
+    "key_providers": _within,
+    "log": _within,
+    "retention_days": lambda high, low: low == UNLIMITED or (high != UNLIMITED and high <= low),
+    "suites": lambda high, low: set(high) >= set(low),
+    "approvals": lambda high, low: high >= low,
+    "spot": lambda high, low: low or not high,
+}
+"""
+Whether what a stricter class says asks at least as much as a lower one.
+
+Not so for `redaction`: a low class may refuse what a high one keeps masked.
+"""

@@ -1,0 +1,290 @@
+"""
+The rules of a policy, and the verdict they come to.
+
+A rule looks at facts and at what holds for the data's class, and says nothing or why
+not. It is asked only when every fact it needs is known: a fact that is missing, and a
+rule that fails, are a no like any other. So nothing passes because something broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from intramural.domain.confinement import Destination, Level
+from intramural.domain.dataset import Classification
+from intramural.domain.findings import FindingKind, Treatment
+from intramural.domain.policy import ANY, ANYWHERE, UNLIMITED, Days, Logged, Policy, Rules
+from intramural.domain.value import Digest, Value
+from intramural.errors import Refused
+
+F = TypeVar("F")
+
+UNSTATED = ""
+"""The region of a machine whose operator did not say it."""
+
+
+class Facts(Value):
+    """What is known of the work that is asked for; None is not known, which no rule takes for an answer."""
+
+    classification: Classification | None = None
+    """Of the job: at least that of its data."""
+    data_classification: Classification | None = None
+    data: str | None = None
+    """The data's name, for sentences."""
+    data_regions: tuple[str, ...] | None = None
+    """Where the data itself is bound to be; empty where it is not."""
+    data_age_days: float | None = None
+    data_retention: Days | None = None
+    """What was said when the data was added."""
+    scanned: bool | None = None
+    """Whether the rows were looked through for findings."""
+    left_in: dict[FindingKind, int] | None = None
+    """Findings that are still in the stored rows."""
+    region: str | None = None
+    """Of the machine; `UNSTATED` where its operator did not say."""
+    level: Level | None = None
+    """How firmly runs are confined here."""
+    egress: tuple[Destination, ...] | None = None
+    """What the run would be let out to."""
+    key_provider: str | None = None
+    records: tuple[Logged, ...] | None = None
+    """What is written down about the run."""
+    suites: tuple[str, ...] | None = None
+    spot: bool | None = None
+    approvals: int | None = None
+    quarantined: tuple[str, ...] | None = None
+    """Those of the objects concerned that are in quarantine."""
+
+    def only(self, names: Iterable[str]) -> Facts:
+        """Return these facts and no others, so that no rule decides by one it did not say it needs."""
+        return Facts.model_construct(**{name: getattr(self, name) for name in names})
+
+
+class Denial(Value):
+    """One rule's no."""
+
+    rule: str
+    reason: str
+    change: str
+    """The cheapest change that would pass."""
+
+
+class Verdict(Value):
+    """What a policy says to a piece of work."""
+
+    policy: Digest | None
+    """None where there was no policy to ask."""
+    classification: Classification | None
+    denials: tuple[Denial, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Tell whether no rule says no."""
+        return not self.denials
+
+    def refusal(self) -> Refused:
+        """Return the error that tells every denial."""
+        first, *others = self.denials
+        more = "".join(f" Also `{each.rule}`: {each.reason}." for each in others)
+        changes = list(dict.fromkeys(each.change for each in self.denials))
+        return Refused(
+            f"The rule `{first.rule}` refuses it: {first.reason}.{more}",
+            hint=" ".join(changes),
+            rule=first.rule,
+            denials=[each.document() for each in self.denials],
+            policy=self.policy,
+        )
+
+
+class Moment(StrEnum):
+    """When a rule is asked."""
+
+    USE = "use"
+    """A job is submitted or a run starts."""
+    LEAVE = "leave"
+    """An artifact is exported or served."""
+
+
+Answer = tuple[str, str] | None
+"""Nothing, or the reason and the cheapest change."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A name, what it must know, and what it says."""
+
+    name: str
+    needs: tuple[str, ...]
+    says: Callable[[Facts, Rules], Answer]
+    moments: tuple[Moment, ...] = (Moment.USE,)
+
+
+def judge(facts: Facts, policy: Policy, moment: Moment = Moment.USE, rules: tuple[Rule, ...] | None = None) -> Verdict:
+    """Ask every rule of the moment; whatever keeps one from deciding is its no."""
+    asked = [each for each in (RULES if rules is None else rules) if moment in each.moments]
+    denials = tuple(denial for each in asked if (denial := _asked(each, facts, policy)) is not None)
+    return Verdict(policy=policy.digest, classification=facts.classification, denials=denials)
+
+
+def undecided(rule: str, why: str, change: str = "Mend that; until then nothing passes.") -> Denial:
+    """Return the no of a rule that could not look."""
+    return Denial(rule=rule, reason=f"it could not be decided: {why}", change=change)
+
+
+def stricter(first: Verdict, *others: Verdict) -> Verdict:
+    """Return the denials of all under the policy of the *first*, each rule once."""
+    denials = {denial.rule: denial for each in reversed((first, *others)) for denial in each.denials}
+    order = dict.fromkeys(denial.rule for each in (first, *others) for denial in each.denials)
+    return first.model_copy(update={"denials": tuple(denials[name] for name in order)})
+
+
+def _known(fact: F | None) -> F:
+    """Return a fact that a rule needs. Raises `LookupError`, which is a no, where it is not known after all."""
+    if fact is None:
+        raise LookupError
+    return fact
+
+
+def _asked(rule: Rule, facts: Facts, policy: Policy) -> Denial | None:
+    needs = ("classification", *rule.needs)
+    missing = [name for name in needs if getattr(facts, name) is None]
+    if missing:
+        return undecided(rule.name, f"{', '.join(each.replace('_', ' ') for each in missing)} is not known")
+    try:
+        answer = rule.says(facts.only(needs), policy.of(_known(facts.classification)))
+    except Exception as error:  # whatever it is, a rule that failed has not said yes
+        return undecided(rule.name, f"the rule itself failed ({type(error).__name__})")
+    return None if answer is None else Denial(rule=rule.name, reason=answer[0], change=answer[1])
+
+
+def _quarantine(facts: Facts, rules: Rules) -> Answer:
+    del rules
+    if not facts.quarantined:
+        return None
+    are = "are" if len(facts.quarantined) > 1 else "is"
+    return (
+        f"{', '.join(facts.quarantined)} {are} in quarantine",
+        f"Use another, or have an owner end it: `intramural quarantine {facts.quarantined[0]} --release`.",
+    )
+
+
+def _label(facts: Facts, rules: Rules) -> Answer:
+    del rules
+    order = list(Classification)
+    wanted, found = _known(facts.data_classification), _known(facts.classification)
+    if order.index(found) >= order.index(wanted):
+        return None
+    return f"it is called {found}, and its data is {wanted}", "Leave `classification` out, or give a stricter one."
+
+
+def _region(facts: Facts, rules: Rules) -> Answer:
+    for allowed, whose in ((facts.data_regions, f"{facts.data} is bound to"), (rules.regions, "the policy allows")):
+        if not allowed or allowed == ANYWHERE or facts.region in allowed:
+            continue
+        where = facts.region or "a place nobody stated"
+        change = "State this machine's region: `region` in intramural.toml." if not facts.region else "Run it there."
+        return f"{whose} {', '.join(allowed)}, and this machine is in {where}", change
+    # An empty list of regions allows none.
+    return ("the policy allows no region", "Name one in `regions`.") if rules.regions == () else None
+
+
+def _isolation(facts: Facts, rules: Rules) -> Answer:
+    level = _known(facts.level)
+    if level >= rules.isolation:
+        return None
+    return (
+        f"{facts.classification} data needs runs confined at the level {rules.isolation}; here it is {level}",
+        "Run it where that level is reached, or let `isolation` in the policy require less.",
+    )
+
+
+def _egress(facts: Facts, rules: Rules) -> Answer:
+    allowed = {(each.host, each.port): each for each in rules.egress}
+    for each in _known(facts.egress):
+        listed = allowed.get((each.host, each.port))
+        if listed is None:
+            return f"it would reach {each.host}:{each.port}, which is not listed", "Do without it, or list it under `egress`."
+        if each.up_bytes > listed.up_bytes or each.down_bytes > listed.down_bytes or each.private > listed.private:
+            return f"it would be given more of {each.host}:{each.port} than the policy gives", "Ask for no more than is listed."
+    return None
+
+
+def _keys(facts: Facts, rules: Rules) -> Answer:
+    if rules.key_providers == ANY or facts.key_provider in rules.key_providers:
+        return None
+    return (
+        f"its keys are held by {facts.key_provider}, and the policy wants {' or '.join(rules.key_providers) or 'none'}",
+        "Set `keys_provider`, then `intramural keys rotate`.",
+    )
+
+
+def _log(facts: Facts, rules: Rules) -> Answer:
+    more = [each for each in _known(facts.records) if each not in rules.log]
+    return (f"a run leaves its {', '.join(more)} written down", f"Add {', '.join(more)} to `log`.") if more else None
+
+
+def _retention(facts: Facts, rules: Rules) -> Answer:
+    limits = [each for each in (facts.data_retention, rules.retention_days) if each is not None and each != UNLIMITED]
+    age = _known(facts.data_age_days)
+    if not limits or age <= (days := min(limits)):
+        return None
+    return (
+        f"{facts.data} was to be used for {days} days, and is {age:.0f} days old",
+        "Use newer data; `intramural data shred` ends what must not be kept.",
+    )
+
+
+def _redaction(facts: Facts, rules: Rules) -> Answer:
+    """Where something must be done about a kind, nothing of it may be left in the rows."""
+    left = _known(facts.left_in)
+    if not facts.scanned and any(each is not Treatment.KEEP for each in rules.redaction.values()):
+        return (
+            f"{facts.data} was never scanned, and the policy says what must be redacted",
+            "Add the data again; it is scanned then.",
+        )
+    still = {kind: left[kind] for kind, each in rules.redaction.items() if each is not Treatment.KEEP and left.get(kind)}
+    if not still:
+        return None
+    words = ", ".join(f"{number} of {kind}" for kind, number in still.items())
+    return (
+        f"findings are left in {facts.data} that the policy does not keep: {words}",
+        "Add the data again; it is redacted then.",
+    )
+
+
+def _suites(facts: Facts, rules: Rules) -> Answer:
+    missing = [each for each in rules.suites if each not in _known(facts.suites)]
+    words = ", ".join(missing)
+    return (f"it does not evaluate {words}", f"Add {words} to `evaluate.suites`.") if missing else None
+
+
+def _spot(facts: Facts, rules: Rules) -> Answer:
+    if rules.spot or not facts.spot:
+        return None
+    return f"{facts.classification} data is not worked on by machines that can be taken away", "Run it on a machine that stays."
+
+
+def _approvals(facts: Facts, rules: Rules) -> Answer:
+    given = _known(facts.approvals)
+    if given >= rules.approvals:
+        return None
+    return f"it needs {rules.approvals} approvals and has {given}", "Have it approved, or lower `approvals`."
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("quarantine", ("quarantined",), _quarantine, (Moment.USE, Moment.LEAVE)),
+    Rule("label", ("data_classification",), _label),
+    Rule("region", ("region", "data_regions", "data"), _region),
+    Rule("isolation", ("level",), _isolation),
+    Rule("egress", ("egress",), _egress),
+    Rule("keys", ("key_provider",), _keys),
+    Rule("log", ("records",), _log),
+    Rule("retention", ("data_age_days", "data_retention", "data"), _retention),
+    Rule("redaction", ("scanned", "left_in", "data"), _redaction),
+    Rule("suites", ("suites",), _suites),
+    Rule("spot", ("spot",), _spot),
+    Rule("approvals", ("approvals",), _approvals, (Moment.LEAVE,)),
+)

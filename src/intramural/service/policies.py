@@ -1,0 +1,232 @@
+"""
+The policy of a project: set, shown, and asked about jobs and artifacts.
+
+A job is asked about when it is submitted and again when a run of it starts, under the
+policy it froze and under the present one: the stricter answer counts. A file
+`policy.yaml` in the home holds while it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from intramural.domain.access import Action
+from intramural.domain.artifact import Artifact
+from intramural.domain.cause import Cause, Failure
+from intramural.domain.dataset import Classification, DatasetVersion
+from intramural.domain.findings import FindingKind, Treatment
+from intramural.domain.job import Job
+from intramural.domain.label import Label, strictest
+from intramural.domain.lineage import ObjectKind
+from intramural.domain.policy import UNLIMITED, Logged, StoredPolicy, default_policy, read_policy
+from intramural.domain.policy_rules import UNSTATED, Facts, Moment, Verdict, judge, stricter, undecided
+from intramural.domain.spec import JobSpec
+from intramural.domain.value import Digest, ProjectId
+from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound
+from intramural.service.context import Context
+from intramural.store import Reading, Transaction
+
+T = TypeVar("T")
+
+POLICY_FILE = "policy.yaml"
+FROM_HOME = "policy.yaml of the home"
+RECORDS: tuple[Logged, ...] = ("metrics", "run_log")
+"""What the platform writes down about a run; no part of it has a place for content."""
+LARGEST_FILE = 1 << 20
+
+Named = tuple[ObjectKind, str, Digest | None]
+
+
+def show_policy(ctx: Context, digest: str | None = None) -> StoredPolicy:
+    """Return the policy that holds, or one that a job froze, by the beginning of its digest."""
+    with ctx.read() as tx:
+        if digest is None:
+            return _present(ctx, tx, ctx.project)
+        found = tx.policies.matching(ctx.project, digest)
+    if found is None:
+        raise NotFound("There is no policy of that digest.", hint="`intramural policy show` shows the one that holds.")
+    return found
+
+
+def set_policy(ctx: Context, text: str, *, dry_run: bool = False) -> StoredPolicy:
+    """Make what *text* describes the project's policy. Raises `InvalidInput`, and `Conflict` while a file in the home holds."""
+    policy = read_policy(text)
+    stored = StoredPolicy(digest=policy.digest, policy=policy, source="set", by=ctx.actor.subject, at=ctx.now())
+    if dry_run:
+        return stored
+    with ctx.act(Action.POLICY_SET, target=f"policy {stored.digest}") as tx:
+        if (ctx.home / POLICY_FILE).exists():
+            raise Conflict(
+                f"The home has a {POLICY_FILE}, and that holds while it is there.",
+                hint=f"Change {ctx.home / POLICY_FILE}, or remove it and set the policy again.",
+            )
+        tx.policies.add(ctx.project, stored, is_set=True)
+        return stored
+
+
+def treatments(ctx: Context, classification: Classification) -> dict[FindingKind, Treatment]:
+    """Return what the policy says about findings in data of that class; other kinds follow the scan's defaults."""
+    with ctx.read() as tx:
+        return dict(_present(ctx, tx, ctx.project).policy.of(classification).redaction)
+
+
+def label_of(spec: JobSpec, data: DatasetVersion) -> Label:
+    """Return the label of a job: the strictest of its data's and what the spec says."""
+    said = Label(classification=spec.classification) if spec.classification is not None else Label()
+    return strictest(Label(classification=data.classification, kinds=data.kinds), said)
+
+
+def judge_submission(ctx: Context, tx: Reading, spec: JobSpec, base: Digest, data: DatasetVersion) -> Verdict:
+    """Tell what the present policy says to a job before it is queued."""
+    facts = _facts(ctx, tx, ctx.project, spec, base, data)
+    return _judged(ctx, tx, ctx.project, facts, Moment.USE)
+
+
+def judge_start(ctx: Context, tx: Reading, job: Job) -> Verdict:
+    """Tell what the frozen and the present policy say to a run of *job* now."""
+    data = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
+    facts = _facts(ctx, tx, job.project, job.spec, job.base_digest, data, job)
+    now = _judged(ctx, tx, job.project, facts, Moment.USE)
+    return stricter(now, *_judged_frozen(tx, job, facts, Moment.USE))
+
+
+def judge_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> Verdict:
+    """Tell what the policies say to an artifact that is exported or served."""
+    job = tx.jobs.get(artifact.job_id)
+    label = artifact.label or _label_by_data(tx, job)
+    facts = Facts(
+        classification=label.classification if label else None,
+        approvals=0,  # no verb gives one yet
+        quarantined=_in_quarantine(
+            tx,
+            job.project,
+            ((ObjectKind.ARTIFACT, artifact.id, artifact.digest), (ObjectKind.JOB, job.id, None)),
+        ),
+    )
+    now = _judged(ctx, tx, job.project, facts, Moment.LEAVE)
+    return stricter(now, *_judged_frozen(tx, job, facts, Moment.LEAVE))
+
+
+def check_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> None:
+    """Raise `Refused` where a policy keeps an artifact in."""
+    verdict = judge_leaving(ctx, tx, artifact)
+    if not verdict.allowed:
+        raise verdict.refusal()
+
+
+def freeze(ctx: Context, tx: Transaction) -> Digest:
+    """Keep the present policy by its digest, for the job that is accepted under it."""
+    present = _present(ctx, tx, ctx.project)
+    if tx.policies.with_digest(ctx.project, present.digest) is None:
+        tx.policies.add(ctx.project, present, is_set=False)
+    return present.digest
+
+
+def failure_of(verdict: Verdict) -> Failure:
+    """Say why a job that was queued is refused after all, with the change that would mend it."""
+    words = "; ".join(f"`{each.rule}`: {each.reason}" for each in verdict.denials)
+    return Failure(cause=Cause.REFUSED, evidence=f"{words}. {verdict.denials[0].change}")
+
+
+def _present(ctx: Context, tx: Reading, project: ProjectId) -> StoredPolicy:
+    """Return the policy that holds. Raises `InvalidInput` for a file that says none."""
+    path = ctx.home / POLICY_FILE
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(LARGEST_FILE)
+    except FileNotFoundError:
+        found = tx.policies.present(project)
+        policy = default_policy()
+        return found or StoredPolicy(digest=policy.digest, policy=policy, source="defaults")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path} cannot be read: {type(error).__name__}.", hint="Mend the file.") from None
+    policy = read_policy(text, where=POLICY_FILE)
+    return StoredPolicy(digest=policy.digest, policy=policy, source=FROM_HOME)
+
+
+def _judged(ctx: Context, tx: Reading, project: ProjectId, facts: Facts, moment: Moment) -> Verdict:
+    try:
+        return judge(facts, _present(ctx, tx, project).policy, moment)
+    except IntramuralError as error:  # a policy that cannot be read allows nothing
+        denial = undecided("policy", error.message.rstrip("."), error.hint or "Mend the policy.")
+        return Verdict(policy=None, classification=facts.classification, denials=(denial,))
+
+
+def _judged_frozen(tx: Reading, job: Job, facts: Facts, moment: Moment) -> list[Verdict]:
+    """Return what the policy that *job* froze says; nothing for a job from before there were policies."""
+    if job.policy_digest is None:
+        return []
+    frozen = tx.policies.with_digest(job.project, job.policy_digest)
+    if frozen is not None and frozen.policy.digest == job.policy_digest:
+        return [judge(facts, frozen.policy, moment)]
+    denial = undecided("policy", "the policy it was accepted under is not in the store as it was", "Submit the job again.")
+    return [Verdict(policy=job.policy_digest, classification=facts.classification, denials=(denial,))]
+
+
+def _facts(
+    ctx: Context,
+    tx: Reading,
+    project: ProjectId,
+    spec: JobSpec,
+    base: Digest,
+    data: DatasetVersion | None,
+    job: Job | None = None,
+) -> Facts:
+    concerned: list[Named] = [(ObjectKind.MODEL, spec.base, base)]
+    concerned += [(ObjectKind.JOB, job.id, None)] if job else []
+    facts = Facts(
+        region=ctx.region or UNSTATED,
+        level=_unless_it_fails(ctx.level),
+        egress=(),  # the executor lets a run out to nothing
+        key_provider=ctx.keys.provider if ctx.keys else "local",
+        records=RECORDS,
+        suites=spec.evaluate.suites,
+        spot=ctx.spot,
+        quarantined=_in_quarantine(tx, project, concerned),
+    )
+    if data is None:
+        return facts
+    label = label_of(spec, data)
+    frozen = job.label if job and job.label else label
+    left_in = _left_in(data)
+    return facts.model_copy(
+        update={
+            "classification": strictest(label, frozen).classification,
+            "data_classification": data.classification,
+            "data": data.label,
+            "data_regions": (data.region,) if data.region else (),
+            "data_age_days": (ctx.now() - data.added_at) / timedelta(days=1),
+            "data_retention": data.retain_days or UNLIMITED,
+            "scanned": left_in is not None,
+            "left_in": left_in or {},
+            "quarantined": _in_quarantine(tx, project, [(ObjectKind.DATA, data.label, data.digest), *concerned]),
+        }
+    )
+
+
+def _left_in(data: DatasetVersion) -> dict[FindingKind, int] | None:
+    """Return the findings that were kept in the rows; None where nobody looked."""
+    findings = getattr(data, "findings", None)
+    if findings is None:
+        return None
+    return {each.kind: each.count for each in findings if each.treatment is Treatment.KEEP}
+
+
+def _in_quarantine(tx: Reading, project: ProjectId, concerned: tuple[Named, ...] | list[Named]) -> tuple[str, ...]:
+    held = tx.quarantines.all(project)
+    return tuple(f"{kind}:{name}" for kind, name, digest in concerned if any(q.covers(kind, name, digest) for q in held))
+
+
+def _label_by_data(tx: Reading, job: Job) -> Label | None:
+    data = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
+    return job.label or (label_of(job.spec, data) if data else None)
+
+
+def _unless_it_fails(fact: Callable[[], T]) -> T | None:
+    """Return a fact, or None, which is a no, where it could not be found out."""
+    try:
+        return fact()
+    except (IntramuralError, OSError):
+        return None
