@@ -36,9 +36,12 @@ def test_gate_and_way_out_hold_for_an_ordinary_user_too(attacker):
     if attacker.uid == 0:
         pytest.skip("they run as the administrator beside this one")
     files = [str(HERE / f"test_redteam_{name}.py") for name in ("gate", "way_out")]
+    same_for_all = "first_bytes or private_address or does_not_answer or both_be_listed or comes_back or so_many_bytes"
     base = f"{attacker.world['scratch']}/pytest"
 
-    done = attacker.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={base}", *files])
+    done = attacker.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={base}", "-k", f"not ({same_for_all})", *files]
+    )
 
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -33,11 +33,14 @@ def main() -> None:
     for descriptor in named:
         os.set_inheritable(descriptor, False)
     group = Group.make(f"{os.getpid()}-{started(os.getpid())}")
+    kept = group.limit(plan["memory"], plan["processes"], plan["processors"])
+    if plan["level"] == "namespaces" and not kept:
+        group.end()  # a namespace ends its processes by itself; moving them into a group takes longer than all the rest
     try:
-        gate = start(plan)
+        gate = start(plan, group.door)
         from intramural.walls import inside  # noqa: F401, PLC0415 - it is needed next; meanwhile bubblewrap starts
 
-        held = Held(plan, gate, group)
+        held = Held(plan, gate, group, kept)
     except (NotStarted, OSError) as error:
         group.end()
         os.write(ready, marshal.dumps({"error": str(error)}))

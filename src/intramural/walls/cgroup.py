@@ -54,15 +54,16 @@ class Group:
             self._set("memory.oom.group", "1")
         return kept
 
-    def add(self, pid: int) -> None:
-        """Move a process into the group; what it starts later is born there."""
-        if self._folder is not None:
-            _write(f"{self._folder}/cgroup.procs", str(pid))
+    @property
+    def door(self) -> str | None:
+        """Where a process writes 0 to move into the group; what it starts later is born there."""
+        return None if self._folder is None else f"{self._folder}/cgroup.procs"
 
     def end(self) -> None:
         """Kill every process in the group and remove it."""
         if self._folder is not None:
             _remove(self._folder)
+        self._folder = None
 
     def _set(self, file: str, text: str) -> bool:
         if self._folder is None or not os.path.exists(f"{self._folder}/{file}"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Held:
     """A process that waits, and all that its supervisor holds of it."""
 
-    def __init__(self, plan: dict[str, Any], gate: Gate, group: Group) -> None:
+    def __init__(self, plan: dict[str, Any], gate: Gate, group: Group, kept: set[str]) -> None:
         self.gate = gate
         self.group = group
         self.namespaces: bool = plan["level"] == "namespaces"
@@ -29,7 +29,7 @@ class Held:
         """The process whose end is the end of all: the first of the process namespace, or the job itself."""
         self.handle = os.pidfd_open(self.first)
         """Of the first; its number may be another's once it is gone."""
-        self.limits: dict[str, str] = {"output_bytes": "supervisor"}
+        self.limits: dict[str, str] = {"output_bytes": "supervisor", **dict.fromkeys(sorted(kept), "cgroup")}
         """Each limit, and what enforces it."""
         self.listener: int | None = None
         self.counters: list[int] = []
@@ -44,10 +44,6 @@ class Held:
             raise
 
     def _furnish(self, plan: dict[str, Any]) -> None:
-        for pid in {self.gate.child, self.first, self.job}:
-            self.group.add(pid)
-        kept = self.group.limit(plan["memory"], plan["processes"], plan["processors"])
-        self.limits.update(dict.fromkeys(sorted(kept), "cgroup"))
         self._limit_resources(plan)
         if self.namespaces:
             from intramural.walls.inside import prepare  # noqa: PLC0415 - loaded while bubblewrap starts, see `begin`

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 GATE = 'printf r >&0; IFS= read -r word <&0 && [ "$word" = go ] || exit 97; exec "$@" </dev/null 2>&1'
+JOIN = 'echo 0 > "$1" && shift && exec "$@"'
+"""Move into a control group, then go on: it takes milliseconds, in which the supervisor loads what it needs next."""
 GATE_SECONDS = 20.0
 REASON_BYTES = 2000
 CANNOT_CONFINE = 96
@@ -69,8 +71,8 @@ class Gate:
         os.close(self._complaints)
 
 
-def start(plan: dict[str, Any]) -> Gate:
-    """Start the process of *plan* and raise its walls."""
+def start(plan: dict[str, Any], group: str | None) -> Gate:
+    """Start the process of *plan* in the control group behind the door *group*, if any, and raise its walls."""
     here, there = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     here.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     complaints, complain = os.pipe()
@@ -80,14 +82,14 @@ def start(plan: dict[str, Any]) -> Gate:
     for descriptor in named:
         os.set_inheritable(descriptor, True)
     become = _through_bubblewrap if plan["level"] == "namespaces" else _directly
-    child = become(plan, gated, (there.fileno(), say, complain))
+    child = become(plan, gated, group, (there.fileno(), say, complain))
     for descriptor in {*named, say, complain} - {plan["output"]}:
         os.close(descriptor)
     there.close()
     return Gate(here, complaints, said, child)
 
 
-def _through_bubblewrap(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int]) -> int:
+def _through_bubblewrap(plan: dict[str, Any], gated: list[str], group: str | None, streams: tuple[int, int, int]) -> int:
     """Start bubblewrap; its options, the job's environment among them, stay out of the command line."""
     files = []
     options = list(plan["options"])
@@ -98,6 +100,8 @@ def _through_bubblewrap(plan: dict[str, Any], gated: list[str], streams: tuple[i
     options += [*plan["last_options"], "--seccomp", str(files[-1])]
     files.append(_in_memory(b"".join(each.encode() + b"\0" for each in options)))
     command = [plan["bubblewrap"], "--args", str(files[-1]), "--", *gated]
+    if group is not None:
+        command = ["/bin/sh", "-c", JOIN, "join", group, *command]
     in_place = [(os.POSIX_SPAWN_DUP2, each, place) for place, each in enumerate(streams)]
     child = os.posix_spawn(
         command[0], command, {}, file_actions=in_place, setsigmask=[], setsigdef=[BROKEN_PIPE, FILE_TOO_LARGE]
@@ -107,13 +111,13 @@ def _through_bubblewrap(plan: dict[str, Any], gated: list[str], streams: tuple[i
     return child
 
 
-def _directly(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int]) -> int:
+def _directly(plan: dict[str, Any], gated: list[str], group: str | None, streams: tuple[int, int, int]) -> int:
     """Fork, and have the child raise what walls it can around itself."""
     supervisor = os.getpid()
     child = os.fork()
     if child == 0:
         try:
-            _become(plan, gated, streams, supervisor)
+            _become(plan, gated, group, streams, supervisor)
         except OSError as error:
             os.write(2, f"{error.strerror or error}\n".encode())
         finally:
@@ -121,7 +125,9 @@ def _directly(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, i
     return child
 
 
-def _become(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int], supervisor: int) -> NoReturn:
+def _become(
+    plan: dict[str, Any], gated: list[str], group: str | None, streams: tuple[int, int, int], supervisor: int
+) -> NoReturn:
     import signal  # noqa: PLC0415 - not needed where bubblewrap does this
 
     from intramural.walls import kernel, landlock  # noqa: PLC0415 - as above
@@ -134,6 +140,9 @@ def _become(plan: dict[str, Any], gated: list[str], streams: tuple[int, int, int
     for number in (BROKEN_PIPE, FILE_TOO_LARGE):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if group is not None:
+        door = os.open(group, os.O_WRONLY | os.O_CLOEXEC)
+        os.write(door, b"0")
     os.setsid()
     os.chdir(plan["run"])
     if plan["level"] == "landlock":
