@@ -96,7 +96,19 @@ def test_every_method_of_the_sdk_has_its_routes_and_every_route_a_method():
 
 def test_a_method_and_its_verb_share_a_name():
     verbs = set()
-    for name in ("artifacts", "audit", "datasets", "drill", "jobs", "keys", "measurements", "models", "policies"):
+    for name in (
+        "artifacts",
+        "audit",
+        "datasets",
+        "drill",
+        "jobs",
+        "keys",
+        "lineage",
+        "measurements",
+        "models",
+        "policies",
+        "quarantines",
+    ):
         verbs |= {each.name for each in modules()[f"service/{name}.py"].body if isinstance(each, ast.FunctionDef)}
 
     assert routes_of_client().keys() - verbs == set()

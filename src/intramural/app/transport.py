@@ -21,7 +21,19 @@ from intramural.domain.spec import JobSpec
 from intramural.domain.value import Value
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
-from intramural.service import artifacts, audit, datasets, drill, jobs, keys, measurements, models, policies
+from intramural.service import (
+    artifacts,
+    audit,
+    datasets,
+    drill,
+    jobs,
+    keys,
+    lineage,
+    measurements,
+    models,
+    policies,
+    quarantines,
+)
 from intramural.service.context import Context
 
 V = TypeVar("V", bound=Value)
@@ -79,6 +91,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "policy"): lambda ctx, _: policies.show_policy(ctx),
     ("GET", "policy/*"): lambda ctx, r: policies.show_policy(ctx, r.parts[0]),
     ("PUT", "policy"): lambda ctx, r: policies.set_policy(ctx, r.body["text"], dry_run=r.body["dry_run"]),
+    ("GET", "lineage/*"): lambda ctx, r: lineage.show_lineage(ctx, r.parts[0]),
+    ("GET", "quarantine"): lambda ctx, _: quarantines.list_quarantined(ctx),
+    ("POST", "quarantine"): lambda ctx, r: quarantines.quarantine_object(ctx, **r.body),
+    ("POST", "quarantine/release"): lambda ctx, r: quarantines.release_object(ctx, **r.body),
     ("GET", "artifacts"): lambda ctx, r: artifacts.list_artifacts(ctx, r.query.get("job")),
     ("GET", "artifacts/*"): lambda ctx, r: artifacts.show_artifact(ctx, r.parts[0]),
     ("POST", "artifacts/*/export"): lambda ctx, r: artifacts.export_artifact(ctx, r.parts[0], Path(r.body["folder"])),

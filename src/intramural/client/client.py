@@ -20,6 +20,7 @@ from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
 from intramural.domain.job import Job
 from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
+from intramural.domain.lineage import LineageTree, Quarantine, QuarantineAnswer
 from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
@@ -162,6 +163,24 @@ class Client:
     def set_policy(self, text: str, *, dry_run: bool = False) -> StoredPolicy:
         """Make what the text of a policy.yaml describes the project's policy; with *dry_run* only read it."""
         return StoredPolicy.model_validate(self._call("PUT", "/policy", body={"text": text, "dry_run": dry_run}))
+
+    def show_lineage(self, ref: str) -> LineageTree:
+        """Return what an object was made of and what was made of it; `KIND:NAME` where several have the name."""
+        return LineageTree.model_validate(self._call("GET", f"/lineage/{_part(ref)}"))
+
+    def list_quarantined(self) -> list[Quarantine]:
+        """Return everything in quarantine, oldest first."""
+        return [Quarantine.model_validate(each) for each in self._call("GET", "/quarantine")]
+
+    def quarantine_object(self, ref: str, reason: str, *, downstream: bool = False) -> QuarantineAnswer:
+        """Keep an object, with *downstream* what was made of it too, from being used or leaving."""
+        body = {"ref": ref, "reason": reason, "downstream": downstream}
+        return QuarantineAnswer.model_validate(self._call("POST", "/quarantine", body=body))
+
+    def release_object(self, ref: str, *, downstream: bool = False) -> QuarantineAnswer:
+        """End an object's quarantine."""
+        body = {"ref": ref, "downstream": downstream}
+        return QuarantineAnswer.model_validate(self._call("POST", "/quarantine/release", body=body))
 
     def list_artifacts(self, job: str | None = None) -> list[Artifact]:
         """Return the artifacts of a job, or of all."""

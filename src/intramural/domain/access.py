@@ -29,6 +29,8 @@ class Action(StrEnum):
     ARTIFACT_EXPORT = "artifact:export"
     KEYS_ROTATE = "keys:rotate"
     POLICY_SET = "policy:set"
+    OBJECT_QUARANTINE = "object:quarantine"
+    OBJECT_RELEASE = "object:release"
     PROFILE_MEASURE = "profile:measure"
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
@@ -54,6 +56,7 @@ _OWNER_ONLY = frozenset(
         Action.DATASET_SHRED,
         Action.KEYS_ROTATE,
         Action.POLICY_SET,
+        Action.OBJECT_RELEASE,
         Action.AUDIT_EXPORT,
         Action.AUDIT_VERIFY,
         Action.AUDIT_PRUNE,

@@ -135,7 +135,7 @@ class QuarantineAnswer(Value):
     changed: tuple[LineageObject, ...]
     """The objects that went in, or came out."""
     downstream: tuple[LineageObject, ...]
-    """What was made of it and is not in quarantine."""
+    """What was made of it and was left as it is: free after a quarantine, held after a release."""
 
 
 class TracedVersion(Value):
