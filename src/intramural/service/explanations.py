@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from intramural.domain.job import Job, JobState, Wish
+from intramural.domain.keys import dataset_scope, job_scope
 from intramural.domain.views import Explanation
+from intramural.errors import Unavailable
 from intramural.pages.words import duration
 from intramural.service.context import Context
 from intramural.service.policies import judge_start
 from intramural.service.reports import progress_of
+from intramural.service.scope_keys import keys_of_scopes
 from intramural.store import Reading
 
 WISHES = {Wish.PAUSE: "asked to pause", Wish.CANCEL: "being cancelled", Wish.RUN: "running"}
@@ -63,12 +66,21 @@ def _running(ctx: Context, tx: Reading, job: Job) -> Explanation:
     unheld = _unheld(tx, job, ctx.now())
     if unheld is not None:
         return _explanation(job, f"{summary} when it was last heard of; it {unheld}", _starts_a_scheduler(job))
-    if standing.phase is None and (problem := ctx.key_provider.describe().problem) is not None:
+    if standing.phase is None and (problem := _problem_with_keys(ctx, job)) is not None:
         return _explanation(job, f"waiting for its keys: {problem}", "It starts by itself when the provider answers.")
     if standing.seconds_left is None:
         return _explanation(job, summary)
     summary = f"{summary}, about {duration(standing.seconds_left)} of training left"
     return Explanation(job_id=job.id, state=job.state, summary=summary, seconds_left=standing.seconds_left)
+
+
+def _problem_with_keys(ctx: Context, job: Job) -> str | None:
+    """Say why the keys of a job cannot be had now; none where they can."""
+    try:
+        keys_of_scopes(ctx, job.project, [dataset_scope(job.dataset_label.rpartition("@")[0]), job_scope(job.id)])
+    except Unavailable as error:
+        return error.message
+    return ctx.key_provider.describe().problem
 
 
 def _unheld(tx: Reading, job: Job, now: datetime) -> str | None:

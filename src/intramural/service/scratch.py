@@ -1,7 +1,7 @@
 """
 Scratch folders under the home: private, gone after their block, and swept when their process was killed.
 
-They hold content in clear for as long as a verb works on it.
+Rows are sealed in them too; a base model lies there as it is while it is made.
 """
 
 from __future__ import annotations

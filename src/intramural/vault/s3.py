@@ -92,6 +92,7 @@ class S3Blobs:
     def local_path(self, digest: Digest) -> Path | None:
         """Return None: there is no file."""
         del digest
+        return None
 
     @contextmanager
     def held(self, *, alone: bool) -> Iterator[None]:
@@ -151,7 +152,7 @@ class S3Blobs:
         """Hand out a file for what waits: in memory while it is small, without a name after that."""
         with disk_errors("What waits for the vault"):
             self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.SpooledTemporaryFile(max_size=SMALL_BYTES, dir=self._work) as file:
+        with tempfile.SpooledTemporaryFile(max_size=SMALL_BYTES, dir=str(self._work)) as file:
             yield file
 
     @contextmanager

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from intramural.workloads import run_keys
+
 STEP_SECONDS = 0.01
 
 
@@ -38,6 +40,11 @@ def succeed(run: Path, _: int) -> int:
 
 def leave(_: Path, code: int) -> int:
     return code
+
+
+def keys(_: Path, __: int) -> int:
+    """End with a code that tells how many keys came through the pipe."""
+    return 10 + len(run_keys.held())
 
 
 def fail(_: Path, __: int) -> int:
@@ -117,4 +124,4 @@ def work(run: Path, steps: int) -> int:
     return 0
 
 
-BEHAVIOURS = {each.__name__: each for each in (succeed, leave, fail, die, sleep, deaf, environment, work)}
+BEHAVIOURS = {each.__name__: each for each in (succeed, leave, keys, fail, die, sleep, deaf, environment, work)}

@@ -8,6 +8,7 @@ from intramural.domain.spec import JobSpec
 from intramural.scheduler.executor import Phase, Signal
 from intramural.scheduler.executors.local import LocalExecutor
 from intramural.scheduler.processes import Process
+from intramural.sealing import Keyring, ScopeKey
 
 SPEC = JobSpec(name="n", base="b", data="d")
 
@@ -53,6 +54,17 @@ def test_an_attempt_that_was_never_submitted_is_absent(executor, make_run):
 
     assert status(executor, "run_1").phase is Phase.ABSENT
     assert status(executor, "run_of_nobody").phase is Phase.ABSENT
+
+
+def test_a_run_gets_its_keys_and_none_of_the_run_before(executor, make_run):
+    if isinstance(executor, FakeExecutor):
+        pytest.skip("it has no processes")
+    two = Keyring([ScopeKey.new("key-1"), ScopeKey.new("key-2")]).encode()
+
+    executor.submit("run_1", make_run("keys"), SPEC, two)
+    executor.submit("run_2", make_run("keys", "run_2"), SPEC)
+
+    assert [ended(executor, each).exit_code for each in ("run_1", "run_2")] == [12, 10]
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [("succeed", 0), ("leave-1", 1), ("leave-3", 3)])

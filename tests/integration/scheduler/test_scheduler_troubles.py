@@ -85,6 +85,24 @@ def test_a_store_that_is_away_costs_nothing(world, home):
     assert [event.step for _, event in events_of(home, job, "step")] == [1]
 
 
+def test_a_key_provider_that_is_away_makes_a_job_wait_and_costs_nothing(world, home):
+    job = submit(home, "succeed")
+    (home / "keys").rename(home / "taken")
+    loop = world.loop()
+    for world.seconds in range(0, 200, 20):
+        assert loop.tick()
+
+    waiting = job_of(home, job)
+    (home / "keys").rename(home / "others")  # what signed the audit trail meanwhile
+    (home / "taken").rename(home / "keys")
+    world.seconds = 300
+    while loop.tick():
+        world.seconds += 1
+
+    assert (waiting.state, waiting.attempts, world.executor.starts != []) == (JobState.RUNNING, 1, True)
+    assert (job_of(home, job).state, job_of(home, job).attempts) == (JobState.SUCCEEDED, 1)
+
+
 def test_damaged_bytes_fail_the_job_before_anything_is_started(world, home):
     job = submit(home, "succeed")
     digest = member(home).vault.tree(job_of(home, job).base_digest).files["config.json"].digest

@@ -19,7 +19,10 @@ class KeyProvider(Protocol):
         """Wrap *secret* for *context*; *own* asks for a key of that name for it alone, where the provider can."""
 
     def unwrap(self, wrapped: WrappedKey, context: SealContext) -> bytes:
-        """Return the secret. Raises `IntegrityFailure` for another context, changed bytes, or a key that was destroyed."""
+        """Return the secret. Raises `IntegrityFailure` for another context, changed bytes, or a key that was destroyed.
+
+        A provider that cannot tell a destroyed key from one that is away says `Unavailable`.
+        """
 
     def rotate(self, key: str | None = None) -> str:
         """Make a new version of the customer's key, or of the own key *key*; return it. Older versions still unwrap."""

@@ -166,10 +166,10 @@ class ShelfKeys:
     def unwrap(self, wrapped: WrappedKey, context: SealContext) -> bytes:
         """Open with the version that wrapped it."""
         versions = self._versions(wrapped.key)
-        if not versions and not wrapped.own:
+        if not versions:
             raise Unavailable(
                 f"The {self._shelf.name} {self._shelf.where(wrapped.key)} is not there.",
-                hint="Put the key back; without it nothing that is sealed opens.",
+                hint="Put the key back; without it nothing that it wraps opens.",
             )
         if wrapped.version not in versions:
             raise does_not_unwrap(self._shelf.name)

@@ -50,7 +50,7 @@ class TransitKeys:
 
     def unwrap(self, wrapped: WrappedKey, context: SealContext) -> bytes:
         """Decrypt; the provider finds the version itself."""
-        body = {"ciphertext": body_of(wrapped, NAME).decode(), "associated_data": text(context.encoded())}
+        body = {"ciphertext": body_of(wrapped, NAME).decode("latin-1"), "associated_data": text(context.encoded())}
         try:
             return b64decode(self._ask("POST", f"decrypt/{quote(wrapped.key)}", body)["plaintext"])
         except NotFound:
