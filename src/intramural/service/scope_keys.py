@@ -16,14 +16,14 @@ from intramural.domain.artifact import Artifact, ArtifactKind
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.keys import KeyState, ScopeKeyRecord, dataset_scope, job_scope
 from intramural.domain.value import JobId, ProjectId
-from intramural.errors import Conflict, IntegrityFailure
+from intramural.errors import Conflict, IntegrityFailure, Unavailable
 from intramural.sealing import Keyring, ScopeKey, SealContext, SealedFiles
 from intramural.service.context import Context
 from intramural.store import Transaction
 from intramural.vault.providers import KeyChoice, KeyProvider, open_provider
 
-TRAIN, HOLDOUT = "train.jsonl", "holdout.jsonl"
-"""The names under which the two files of a version are sealed."""
+TRAIN, HOLDOUT, INDEX = "train.jsonl", "holdout.jsonl", "index"
+"""The names under which the files of a version are sealed."""
 OUTPUT_FOLDERS = {ArtifactKind.ADAPTER: "adapter", ArtifactKind.MERGED_MODEL: "merged"}
 """Where a run writes what becomes an artifact; the names it seals them under begin so."""
 
@@ -130,8 +130,24 @@ def _files(ctx: Context, project: ProjectId, scope: str, place: SealContext, *, 
     if active:
         keys = opened(ctx, active)
         return ScopeFiles(SealedFiles(Keyring(keys), place, keys[-1].id))
+    _check_not_lost(ctx, project)
     key = ScopeKey.new(ctx.new_id("key"))
     context = SealContext(project, "key", f"{scope} {key.id}")
     wrapped = ctx.key_provider.wrap(key.secret, context, own=key.id if own else None)
     record = ScopeKeyRecord(id=key.id, project=project, scope=scope, wrapped=wrapped, created_at=ctx.now())
     return ScopeFiles(SealedFiles(Keyring([key]), place, key.id), record)
+
+
+def _check_not_lost(ctx: Context, project: ProjectId) -> None:
+    """Raise `Unavailable` where the customer's key is gone that wraps others: a new one must not take its name in silence."""
+    found = ctx.key_provider.describe()
+    if not found.available or found.version is not None:
+        return
+    with ctx.read() as tx:
+        active = tx.scope_keys.all(project, KeyState.ACTIVE)
+    wrapped = [each for each in active if (each.wrapped.provider, each.wrapped.key) == (found.provider, found.key)]
+    if wrapped:
+        raise Unavailable(
+            f"The key {found.key} at {found.where}, which wraps {len(wrapped)} others, is not there.",
+            hint="Put it back from a copy; what it wraps opens with it alone.",
+        )

@@ -14,6 +14,7 @@ from intramural.service.datasets import add_dataset, diff_datasets, sample_datas
 from intramural.service.jobs import cancel_job, explain_job, submit_job
 from intramural.service.keys import keys_status, list_certificates, rotate_keys, shred_dataset
 from intramural.service.runs import claim_run, prepare_run
+from intramural.service.scope_keys import dataset_files
 from intramural.vault.providers import KeyChoice
 
 CANARY = "the customer's secret sentence"
@@ -161,6 +162,19 @@ def test_a_job_whose_provider_is_away_waits_and_says_so(a_stored_job, owner, sys
         tx.scope_keys.save(record)
     (owner.home / "taken").rename(owner.home / "keys")
     assert len(prepare_run(system, claim, system.runs / claim.run.id)) == 2
+
+
+def test_a_lost_key_is_not_made_anew_in_silence(owner, make_context):
+    shared = make_context(keys=KeyChoice(folder=owner.home / "keys", per_dataset=False))
+    dataset_files(shared, "one")
+    with shared.store.writing() as tx:
+        dataset_files(shared, "one").write_down(tx, "default")
+    (owner.home / "keys" / "main.key").unlink()
+
+    with pytest.raises(Unavailable, match="which wraps 1 others, is not there"):
+        dataset_files(shared, "two")
+
+    assert not (owner.home / "keys" / "main.key").exists()
 
 
 def test_a_run_gets_the_keys_of_its_data_and_of_its_job_and_no_others(a_stored_job, add, system):
