@@ -15,6 +15,8 @@ HEAVY = {
     "rich",
     "numpy",
     "pyarrow",
+    "prompt_toolkit",
+    "typst",
     "tokenizers",
     "jinja2",
     "yaml",
@@ -40,6 +42,9 @@ print(json.dumps({"code": code, "modules": sorted({name.partition(".")[0] for na
         ["show", "--help"],
         ["data", "add", "--help"],
         ["measure", "--help"],
+        ["interview", "--help"],
+        ["report", "--help"],
+        ["portfolio", "--help"],
         ["nonsense"],
     ],
 )

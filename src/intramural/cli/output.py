@@ -45,9 +45,13 @@ def write_text(text: str, target: Path | None = None) -> None:
     write_bytes(text.encode("utf-8"), target)
 
 
-def write_bytes(content: bytes, target: Path) -> None:
-    """Write *content* to the file *target*, whole or not at all. Raises `InvalidInput`."""
-    is_new = not target.exists() or target.is_file()  # not a device or a pipe
+def write_bytes(content: bytes, target: Path | None) -> None:
+    """Write *content* to the file *target*, whole or not at all, or to standard output. Raises `InvalidInput`."""
+    if target is None:
+        sys.stdout.buffer.write(content)
+        return
+    # A device, a pipe or a link (such as /dev/stdout) is written into, never replaced.
+    is_new = not target.is_symlink() and (not target.exists() or target.is_file())
     beside = target.with_name(f".{target.name}.{os.getpid()}") if is_new else target
     try:
         beside.write_bytes(content)

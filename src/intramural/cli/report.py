@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from intramural.cli.output import json_option, note, printable, table, write_json, write_text
+from intramural.cli.output import json_option, printable, table, write_bytes, write_json, write_text
 from intramural.cli.with_more import CommandWithMore
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def report(profile: Path, form: str | None, output: Path | None, paper: Paper, a
     elif chosen == "pdf":
         from intramural.pages.one_page import one_page_pdf  # noqa: PLC0415
 
-        _write_bytes(one_page_pdf(page, paper), output)
+        write_bytes(one_page_pdf(page, paper), output)
     else:
         from intramural.pages.one_page import one_page_html, one_page_markdown  # noqa: PLC0415
 
@@ -114,26 +113,6 @@ def _print(page: OnePage, output: Path | None) -> None:
     text = io.StringIO()
     print_page(page, text)
     write_text(text.getvalue(), output)
-
-
-def _write_bytes(content: bytes, target: Path | None) -> None:
-    """Write *content* to standard output, or to the file *target*, whole or not at all."""
-    from intramural.errors import InvalidInput  # noqa: PLC0415 - keeps `--help` fast
-
-    if target is None:
-        sys.stdout.buffer.write(content)
-        return
-    is_new = not target.exists() or target.is_file()  # not a device or a pipe
-    beside = target.with_name(f".{target.name}.{os.getpid()}") if is_new else target
-    try:
-        beside.write_bytes(content)
-        beside.replace(target)
-    except OSError as error:
-        if is_new:
-            beside.unlink(missing_ok=True)
-        reason = os.strerror(error.errno or 0)
-        raise InvalidInput(f"{target} cannot be written: {reason}.", hint="Choose another place for the file.") from error
-    note(f"Written to {target}.")
 
 
 def _rows(name: str, number: HardNumber) -> Iterator[list[str]]:

@@ -14,14 +14,11 @@ def schema(name: str, as_json: bool) -> None:
     """Print the JSON Schema of the file NAME.yaml, for editors and checkers."""
     import json  # noqa: PLC0415
 
+    from intramural.domain.descriptions import described  # noqa: PLC0415 - keeps `--help` fast
     from intramural.domain.policy import PolicyFile  # noqa: PLC0415
-    from intramural.domain.profile_schema import profile_schema  # noqa: PLC0415 - keeps `--help` fast
+    from intramural.domain.profile_schema import profile_schema  # noqa: PLC0415
     from intramural.domain.spec import JobSpec  # noqa: PLC0415
 
-    schemas = {"tune": JobSpec.model_json_schema, "profile": profile_schema, "policy": PolicyFile.model_json_schema}
-    document = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{name}.yaml",
-        **schemas[name](),
-    }
+    found = profile_schema() if name == "profile" else described(JobSpec if name == "tune" else PolicyFile)
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **found, "title": f"{name}.yaml"}
     write_json(document) if as_json else write_text(json.dumps(document, indent=2))

@@ -46,16 +46,22 @@ class LoraOptions(Value):
     """Low-rank adapters in PEFT's terms."""
 
     rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Width of the adapter; its size and memory grow with it."""
     alpha: Annotated[int, Field(ge=1, le=4096)] = 32
+    """The adapter's output is scaled by alpha / rank."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the adapter's inputs set to zero while training; above 0 the slower forward pass is used."""
     targets: Literal["all-linear"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all-linear"
+    """Layers that get an adapter: all linear ones but the output head, or names such as `q_proj`."""
 
 
 class Method(Value):
     """How the base model is changed."""
 
     kind: Literal["sft"] = "sft"
+    """Supervised fine-tuning: learn the answers of the examples."""
     lora: LoraOptions = LoraOptions()
+    """The low-rank adapters that are trained; the base stays as it is."""
     merge: bool = False
     """Also write the merged model as an artifact."""
 
@@ -64,11 +70,15 @@ class Train(Value):
     """The optimisation; give `epochs` or `steps`, not both."""
 
     epochs: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Times through the training examples; one when neither is given."""
     steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimizer steps, instead of epochs."""
     sequence_length: Annotated[int, Field(ge=8)] | Auto = AUTO
     """Tokens; longer examples are cut at the end. `auto`: the longest example, at most the model's context."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)] | Auto = AUTO
+    """The highest rate. `auto`: by the size of the base."""
     schedule: Schedule = Schedule.COSINE
+    """How the rate falls after the warm-up."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the steps over which the rate rises from zero."""
     effective_batch: Annotated[int, Field(ge=1)] | Auto = AUTO
@@ -76,9 +86,13 @@ class Train(Value):
     pass_tokens: Annotated[int, Field(ge=64)] | Auto = AUTO
     """Most tokens in one forward and backward pass; memory grows with it."""
     precision: Precision | Auto = AUTO
+    """Of the frozen base. `auto`: bf16 where the hardware multiplies it, else fp32."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW's."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """A longer gradient is scaled down to this length."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    """Of the order of the examples, the adapters' first values and dropout."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Train:
@@ -91,8 +105,11 @@ class CheckpointPolicy(Value):
     """When a resumable state is written and how many are kept."""
 
     every_minutes: Annotated[float, Field(gt=0)] | None = 5.0
+    """Minutes from one to the next; none: by steps alone."""
     every_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps from one to the next."""
     keep: Annotated[int, Field(ge=1)] = 2
+    """How many of the newest are kept."""
 
 
 class Evaluate(Value):
@@ -101,6 +118,7 @@ class Evaluate(Value):
     suites: tuple[Literal["loss", "structured"], ...] = ("loss", "structured")
     """`loss`: loss and perplexity. `structured`: generate and score JSON or short answers."""
     before: bool = True
+    """Measure the base model too."""
     limit: Annotated[int, Field(ge=1)] | None = 500
     """Most hold-out examples used, the same ones before and after."""
     max_new_tokens: Annotated[int, Field(ge=1)] | Auto = AUTO
@@ -111,25 +129,34 @@ class Resources(Value):
     """What the run may use."""
 
     threads: Annotated[int, Field(ge=1)] | Auto = AUTO
+    """Processor cores; `auto`: those the run may use."""
     memory_gb: Annotated[float, Field(gt=0)] | Auto = AUTO
     """Checked before the start; `auto` is what the machine has free."""
     time_limit_minutes: Annotated[float, Field(gt=0)] | None = None
+    """The run ends with a checkpoint after so long; none: no limit."""
 
 
 class JobSpec(Value):
     """One fine-tuning job."""
 
     name: Name
+    """What people will call the job and its adapter."""
     base: Name
     """A base model of `intramural model list`."""
     data: str
     """A data set of `intramural data list`: `name` (its newest version) or `name@version`."""
     method: Method = Method()
+    """How the base is changed."""
     train: Train = Train()
+    """How long, how fast and in what portions it learns."""
     checkpoint: CheckpointPolicy = CheckpointPolicy()
+    """When resumable states are written."""
     evaluate: Evaluate = Evaluate()
+    """What is measured before and after."""
     resources: Resources = Resources()
+    """What the run may use of the machine."""
     job_class: Annotated[JobClass, Field(alias="class")] = JobClass.TRAINING
+    """How urgent it is."""
     classification: Classification | None = None
     """At least the data's own; a stricter one may be given."""
 

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from intramural.domain.value import NAME_PATTERN, NAME_RULE, Value
+from intramural.domain.value import NAME_PATTERN, NAME_RULE, Value, faults_of
 from intramural.errors import InvalidInput
 
 V = TypeVar("V", bound=Value)
@@ -32,6 +32,8 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 300
 _EXPECTED = "Input should be "
+_SCHEMAS = {"JobSpec": "tune", "Profile": "profile", "Policy": "policy"}
+"""The name by which `intramural schema` knows a kind of file."""
 
 
 def read(text: str, kind: type[V], *, overrides: tuple[str, ...] = (), where: str = "the file") -> V:
@@ -46,7 +48,12 @@ def read(text: str, kind: type[V], *, overrides: tuple[str, ...] = (), where: st
         return kind.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         lines = _explain(error, kind, places, where)
-        raise InvalidInput("\n".join(lines), hint="`intramural schema` prints every key and what it takes.") from None
+        raise InvalidInput("\n".join(lines), hint=_hint(kind)) from None
+
+
+def _hint(kind: type[Value]) -> str:
+    name = _SCHEMAS.get(kind.__name__)
+    return f"`intramural schema {name}` prints every key and what it takes." if name else "Mend what is named, then try again."
 
 
 def read_mapping(text: str, *, where: str = "the file") -> tuple[dict[str, Any], Places]:
@@ -194,7 +201,7 @@ def _override(document: dict[str, Any], override: str, places: Places) -> None:
 def _explain(error: ValidationError, kind: type[Value], places: Places, where: str) -> list[str]:
     """Return one line for each place that is wrong."""
     expected: dict[str, list[str]] = {}
-    for each in error.errors(include_input=False, include_url=False):
+    for each in faults_of(error):
         path = _path(each, places)
         place = next((places[path[:n]] for n in range(len(path), 0, -1) if path[:n] in places), where)
         dotted = ".".join(map(str, path)) or "the document"

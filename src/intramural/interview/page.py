@@ -168,7 +168,8 @@ def _end(key: str, end: str, without: str | None) -> Any:
 def _common_text(shares: Shares) -> str:
     ranked = shares.ranked()
     written = [f"{key} ({_whole_percent(share)})" if share else key for key, share in ranked]
-    return ", ".join(written[:_TOP]) + (" \N{HORIZONTAL ELLIPSIS}" if len(written) > _TOP else "")
+    shown = _TOP if any(shares.parts.values()) else 2 * _TOP  # names alone are short
+    return ", ".join(written[:shown]) + (" \N{HORIZONTAL ELLIPSIS}" if len(written) > shown else "")
 
 
 def _whole_percent(share: Quantity) -> str:
