@@ -23,10 +23,14 @@ def status(as_json: bool) -> None:
         write_json(found.document())
         return
     provider = found.provider
+    unmade = "none yet: made on first use" if provider.available else "unknown"
     facts(
         [
             ("provider", f"{provider.provider}, {provider.where}"),
-            ("key", f"{provider.key}, version {provider.version or 'none yet: made on first use'}"),
+            (
+                "key",
+                f"{provider.key}, version {provider.version or unmade}",
+            ),
             ("answers", "yes" if provider.available else f"no: {provider.problem}"),
             ("own keys", "one per data set" if provider.own_keys else "no: all scope keys share the customer's key"),
             ("active", f"{count(found.active)}: {count(found.dataset_keys)} of data sets, {count(found.job_keys)} of jobs"),
