@@ -108,6 +108,7 @@ def test_a_method_and_its_verb_share_a_name():
         "models",
         "policies",
         "quarantines",
+        "traces",
     ):
         verbs |= {each.name for each in modules()[f"service/{name}.py"].body if isinstance(each, ast.FunctionDef)}
 

@@ -33,6 +33,7 @@ from intramural.service import (
     models,
     policies,
     quarantines,
+    traces,
 )
 from intramural.service.context import Context
 
@@ -91,6 +92,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "policy"): lambda ctx, _: policies.show_policy(ctx),
     ("GET", "policy/*"): lambda ctx, r: policies.show_policy(ctx, r.parts[0]),
     ("PUT", "policy"): lambda ctx, r: policies.set_policy(ctx, r.body["text"], dry_run=r.body["dry_run"]),
+    ("POST", "traces"): lambda ctx, r: traces.trace_rows(
+        ctx, Path(r.body["path"]), _read(DatasetOptions, r.body["options"]), r.on_progress
+    ),
     ("GET", "lineage/*"): lambda ctx, r: lineage.show_lineage(ctx, r.parts[0]),
     ("GET", "quarantine"): lambda ctx, _: quarantines.list_quarantined(ctx),
     ("POST", "quarantine"): lambda ctx, r: quarantines.quarantine_object(ctx, **r.body),

@@ -11,6 +11,7 @@ from intramural.cli.output import facts, in_colour, json_option, note, printable
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
 from intramural.cli.shredding import certificate, shred
+from intramural.cli.tracing import trace
 from intramural.pages.words import count, short_digest, size
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 
 @click.group()
 def data() -> None:
-    """Data sets: add, list, show, diff, sample, shred."""
+    """Data sets: add, list, show, diff, sample, shred, trace."""
 
 
 data.add_command(shred)
 data.add_command(certificate)
+data.add_command(trace)
 
 
 @data.command()

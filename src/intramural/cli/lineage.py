@@ -1,4 +1,4 @@
-"""`intramural lineage`, `quarantine` and `data trace`: what came from what, and what must not be used."""
+"""`intramural lineage` and `quarantine`: what came from what, and what must not be used."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Prepare": {
         "model": ("intramural.cli.models:model", "Base models: add, list, show, remove."),
-        "data": ("intramural.cli.data:data", "Data sets: add, list, show, diff, sample, shred."),
+        "data": ("intramural.cli.data:data", "Data sets: add, list, show, diff, sample, shred, trace."),
         "keys": ("intramural.cli.keys:keys", "The key that wraps all others: status, rotate."),
         "policy": ("intramural.cli.policy:policy", "What work must obey, by the class of its data: show, set."),
         "schema": ("intramural.cli.schema:schema", "Print the JSON Schema of a file you write."),

@@ -20,7 +20,7 @@ from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
 from intramural.domain.job import Job
 from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
-from intramural.domain.lineage import LineageTree, Quarantine, QuarantineAnswer
+from intramural.domain.lineage import LineageTree, Quarantine, QuarantineAnswer, Trace
 from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
@@ -167,6 +167,11 @@ class Client:
     def show_lineage(self, ref: str) -> LineageTree:
         """Return what an object was made of and what was made of it; `KIND:NAME` where several have the name."""
         return LineageTree.model_validate(self._call("GET", f"/lineage/{_part(ref)}"))
+
+    def trace_rows(self, path: Path, options: DatasetOptions | None = None, on_progress: OnProgress = silent) -> Trace:
+        """Tell which versions hold the rows of a file, and what was trained or measured on them; recorded as an act."""
+        body = {"path": str(path), "options": (options or DatasetOptions()).document()}
+        return Trace.model_validate(self._call("POST", "/traces", body=body, on_progress=on_progress))
 
     def list_quarantined(self) -> list[Quarantine]:
         """Return everything in quarantine, oldest first."""

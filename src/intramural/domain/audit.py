@@ -40,7 +40,7 @@ class RecordKind(StrEnum):
     """A rule or a role said no."""
 
 
-_HANDS_OUT = frozenset({"sample", "export", "read"})
+_HANDS_OUT = frozenset({"sample", "export", "read", "trace"})
 
 
 def kind_of(action: Action, decision: Decision) -> RecordKind:

@@ -99,11 +99,12 @@ class DatasetVersion(Value):
     train_digest: Digest
     """Of the plain rows: what is in the file, whatever it was sealed with."""
     holdout_digest: Digest
+    index_digest: Digest | None = None
+    """Of the hashes of its examples, by which rows are traced; none in a version from before there was such an index."""
     train_sealed: Digest | None = None
     """Of the sealed bytes, as the vault keeps them; none in a version from before data was sealed."""
     holdout_sealed: Digest | None = None
     index_sealed: Digest | None = None
-    """Of the sealed hashes of its examples, by which rows are traced."""
     train_examples: int
     holdout_examples: int
     size_bytes: int

@@ -167,4 +167,4 @@ class Trace(Value):
     searched: int
     """Versions that were looked through."""
     unreadable: tuple[str, ...] = ()
-    """Versions that no key opens any more, or that lack what a search needs: nothing is known of them."""
+    """Versions that do not open any more, shredded or damaged: nothing is known of them."""

@@ -21,6 +21,7 @@ from intramural.domain.value import Digest, Value
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.intake.bounds import Progress
 from intramural.intake.formats import DETECTION_ROWS, FORMATS, Format, detect, shown_names
+from intramural.intake.index import INDEX_FILE, write_index
 from intramural.intake.messages import MalformedRow
 from intramural.intake.rows import read_rows
 from intramural.intake.sides import Sides
@@ -65,6 +66,7 @@ class Ingested(Value):
     size_bytes: int
     train_digest: Digest
     holdout_digest: Digest
+    index_digest: Digest
 
 
 def ingest(
@@ -84,7 +86,7 @@ def ingest(
     try:
         return _ingest(source, work, options, on_progress, files)
     except BaseException as error:
-        for name in (TRAIN_FILE, HOLDOUT_FILE):
+        for name in (TRAIN_FILE, HOLDOUT_FILE, INDEX_FILE):
             (work / name).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise DoesNotFit(
@@ -139,6 +141,7 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
     finally:
         sides.close()
     duplicates, overlap = sides.duplicates_and_overlap()
+    index_digest = write_index(work, files, sides.train.hashes, sides.holdout.hashes, sides.before)
     on_progress(total, total)
     return Ingested(
         kind=form.kind,
@@ -155,6 +158,7 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
         size_bytes=sides.train.size + sides.holdout.size,
         train_digest=sides.train.digest,
         holdout_digest=sides.holdout.digest,
+        index_digest=index_digest,
     )
 
 

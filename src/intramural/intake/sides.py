@@ -97,17 +97,24 @@ class Sides:
         self._below = int(share * _SPAN)
         self.train = _Side(work / TRAIN_FILE, files)
         self.holdout = _Side(work / HOLDOUT_FILE, files)
+        self.before = array("Q")
+        """In pairs: the hash of an example that was redacted, and of what it was before."""
 
-    def add(self, line: bytes, group: bytes | None = None) -> None:
-        """Write the example *line* to the side that its hash, or the hash of its *group*, says."""
+    def add(self, line: bytes, group: bytes | None = None, before: bytes | None = None) -> None:
+        """Write the example *line*, which was *before* it was redacted, to the side its hash, or its *group*'s, says."""
         own = hash_of(line)
+        if before is not None:
+            self.before.extend((own, hash_of(before)))
         key = own if group is None else hash_of(group)
         side = self.holdout if key < self._below else self.train
         side.write(line, own, None if group is None else key)
 
-    def add_holdout(self, line: bytes) -> None:
+    def add_holdout(self, line: bytes, before: bytes | None = None) -> None:
         """Write the example *line* to the hold-out, whatever its hash says."""
-        self.holdout.write(line, hash_of(line), None)
+        own = hash_of(line)
+        if before is not None:
+            self.before.extend((own, hash_of(before)))
+        self.holdout.write(line, own, None)
 
     def settle(self) -> None:
         """Give an empty side its share and finish the files; raise `InvalidInput` where there is nothing to part."""

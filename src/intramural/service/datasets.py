@@ -16,7 +16,7 @@ from intramural.errors import InvalidInput, NotFound
 from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
-from intramural.service.scope_keys import HOLDOUT, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
+from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
 from intramural.store import Reading, Transaction
 
@@ -38,11 +38,11 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
             on_progress(0, 1, f"counting tokens of {base.name}")
             tokens = (_statistics(ctx, work, base, sealed.files),)
         with ctx.vault.adding():
-            sides = (ctx.vault.put_file(work / TRAIN), ctx.vault.put_file(work / HOLDOUT))
+            sides = tuple(ctx.vault.put_file(work / each) for each in (TRAIN, HOLDOUT, INDEX))
             needed: set[Digest | None] = set()
             try:
                 stored = _store(ctx, name, options, taken, sealed, sides, tokens)
-                needed = {stored.train_sealed, stored.holdout_sealed}
+                needed = {stored.train_sealed, stored.holdout_sealed, stored.index_sealed}
             finally:
                 for each in {*sides} - needed:
                     ctx.vault.remove(each)  # the same rows are there under another seal, or the act was refused
@@ -55,7 +55,7 @@ def _store(
     options: DatasetOptions,
     taken: Ingested,
     sealed: ScopeFiles,
-    sides: tuple[Digest, Digest],
+    sides: tuple[Digest, ...],
     tokens: tuple[TokenStatistics, ...],
 ) -> DatasetVersion:
     what = {"kind": taken.kind, "train": taken.train_digest, "holdout": taken.holdout_digest}
@@ -63,12 +63,13 @@ def _store(
     with ctx.read() as tx:
         before = tx.datasets.with_digest(ctx.project, name, digest)
     is_whole = before is not None and _is_whole(ctx, before)
+    anew = {**_places(sides), "index_digest": taken.index_digest}
     with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:
         same = tx.datasets.with_digest(ctx.project, name, digest)
         if same is None or not is_whole:
             sealed.write_down(tx, ctx.project)
         if same is not None:
-            return _counted(ctx, tx, same if is_whole else same.model_copy(update=_places(sides)), tokens)
+            return _counted(ctx, tx, same if is_whole else same.model_copy(update=anew), tokens)
         newest = tx.datasets.find(ctx.project, name)
         dataset = DatasetVersion(
             name=name,
@@ -84,13 +85,16 @@ def _store(
         return dataset
 
 
-def _places(sides: tuple[Digest, Digest]) -> dict[str, Any]:
-    return {"train_sealed": sides[0], "holdout_sealed": sides[1]}
+def _places(sides: tuple[Digest, ...]) -> dict[str, Any]:
+    return dict(zip(("train_sealed", "holdout_sealed", "index_sealed"), sides, strict=True))
 
 
 def _is_whole(ctx: Context, dataset: DatasetVersion) -> bool:
     """Tell whether the sealed files of a version are there and undamaged; adding it again mends them where not."""
-    return all(each is not None and ctx.vault.has(each) for each in (dataset.train_sealed, dataset.holdout_sealed))
+    return all(
+        each is not None and ctx.vault.has(each)
+        for each in (dataset.train_sealed, dataset.holdout_sealed, dataset.index_sealed)
+    )
 
 
 def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles) -> Ingested:

@@ -21,7 +21,7 @@ from intramural.errors import Conflict, IntegrityFailure, NotFound, Unavailable
 from intramural.sealing import SealContext, SealedFiles
 from intramural.service.context import Context
 from intramural.service.models import nearest
-from intramural.service.scope_keys import HOLDOUT, TRAIN, keys_of_scopes, open_key, place_of, provider_of
+from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, keys_of_scopes, open_key, place_of, provider_of
 from intramural.store import Reading, Transaction
 
 NOT_REACHED = (
@@ -183,16 +183,17 @@ def _destroyed(ctx: Context, record: ScopeKeyRecord) -> DestroyedKey:
 
 
 def _proof(ctx: Context, dataset: DatasetVersion) -> list[ShreddedObject]:
-    """Try to open both files of a version with every key of its scope. Raises `IntegrityFailure` if one opens."""
+    """Try to open the files of a version with every key of its scope. Raises `IntegrityFailure` if one opens."""
     keys = keys_of_scopes(ctx, ctx.project, [dataset_scope(dataset.name)])
     files = SealedFiles(keys, SealContext(ctx.project, "dataset", dataset.name), "")
     found = []
     for file, digest, sealed in (
         (TRAIN, dataset.train_digest, dataset.train_sealed),
         (HOLDOUT, dataset.holdout_digest, dataset.holdout_sealed),
+        (INDEX, dataset.index_digest, dataset.index_sealed),
     ):
-        if sealed is None:
-            continue  # refused before anything was destroyed
+        if sealed is None or digest is None:
+            continue  # refused before anything was destroyed; or there never was an index
         result = "absent"
         if ctx.vault.has(sealed):
             try:

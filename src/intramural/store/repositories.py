@@ -84,7 +84,7 @@ class Datasets(Repository):
     def digests(self) -> set[Digest]:
         """Return the sealed files of every version of every project."""
         documents = self._run(select(DATASETS.c.document)).scalars()
-        sides = ("train_digest", "holdout_digest", "train_sealed", "holdout_sealed")
+        sides = ("train_digest", "holdout_digest", "train_sealed", "holdout_sealed", "index_sealed")
         return {document[side] for document in documents for side in sides if document.get(side)}
 
     def with_digest(self, project: ProjectId, name: str, digest: str) -> DatasetVersion | None:

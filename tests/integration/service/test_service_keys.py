@@ -195,7 +195,7 @@ def test_shredding_destroys_proves_and_certifies(add, owner):
     certificate = shred_dataset(owner, "tickets")
 
     assert {(each.dataset, each.file, each.result) for each in certificate.objects} == {
-        (label, file, "does not open") for label in (one.label, two.label) for file in ("train.jsonl", "holdout.jsonl")
+        (label, file, "does not open") for label in (one.label, two.label) for file in ("train.jsonl", "holdout.jsonl", "index")
     }
     assert [each.provider_destroyed for each in certificate.keys] == [True]
     assert (certificate.by, list_certificates(owner, "tickets")) == ("user:owner", [certificate])
