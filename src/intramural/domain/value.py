@@ -11,7 +11,8 @@ import json
 import re
 from typing import Annotated, Any, Literal, NewType
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from intramural.errors import InvalidInput
 
@@ -47,11 +48,21 @@ class Value(BaseModel):
         ser_json_inf_nan=INF_NAN,
         protected_namespaces=(),
         defer_build=True,
+        hide_input_in_errors=True,
     )
 
     def document(self) -> dict[str, Any]:
         """Return the value as plain JSON types."""
         return self.model_dump(mode="json")
+
+
+def faults_of(error: ValidationError) -> list[ErrorDetails]:
+    """Return what a validation found wrong, by place and rule: the one way out of such an error, for it quotes its input."""
+    found = error.errors(include_input=False, include_url=False)
+    for each in found:
+        if each["type"] == "union_tag_invalid":  # the one message of pydantic's own that quotes
+            each["msg"] = "Input is none of the kinds that are known here"
+    return found
 
 
 def digest_of_bytes(content: bytes) -> str:
