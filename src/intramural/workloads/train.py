@@ -46,7 +46,12 @@ from intramural.workloads.passes import TokenExample
 from intramural.workloads.resolve import Settings, precision, resolve, shape_of
 from intramural.workloads.trainer import Trainer
 
-WARM_MODULES = ("transformers.models.llama.modeling_llama", "peft.tuners.lora.model", "sklearn.linear_model")
+WARM_MODULES = (
+    "transformers.models.llama.modeling_llama",
+    "peft.tuners.lora.model",
+    "sklearn.linear_model",
+    "intramural.sealing.primitives",
+)
 """What a run imports late; a warm parent takes them in before it forks."""
 
 
