@@ -7,11 +7,13 @@ base models are public bytes and lie as they are.
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -177,17 +179,11 @@ class Vault:
         if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
             raise Conflict(f"{folder} is not an empty folder.", hint="Choose a new one.")
         tree = self.tree(digest)
-        partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-        try:
-            with disk_errors(str(folder)):
-                partial.mkdir(parents=True)
+        with _partial_of(folder) as partial:
             for name, each in tree.files.items():
                 self._copy_plain(each, partial / name, files, name)
             with disk_errors(str(folder)):
                 partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
         return tree
 
     def verify_tree(self, digest: Digest) -> Tree:
@@ -248,6 +244,35 @@ class _Counted:
     def digest(self) -> Digest:
         """Of all that passed."""
         return f"sha256:{self._found.hexdigest()}"
+
+
+@contextmanager
+def _partial_of(folder: Path) -> Iterator[Path]:
+    """Hand out a private folder beside *folder*, gone after the block unless it was renamed; remove what killed ones left."""
+    with disk_errors(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f".{glob.escape(folder.name)}.*.partial"):
+            with suppress(OSError), _locked(left):
+                shutil.rmtree(left, ignore_errors=True)
+        partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+        partial.mkdir(mode=0o700)
+    try:
+        with _locked(partial):
+            yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder; raise OSError where another process does."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _is_linked(source: Path, target: Path) -> bool:

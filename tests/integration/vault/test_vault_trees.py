@@ -1,5 +1,6 @@
 """Folders by digest: the same bytes come out, each one checked, and nothing leaves or enters sideways."""
 
+import fcntl
 import os
 import threading
 
@@ -164,6 +165,22 @@ def test_export_overwrites_nothing(vault, folder, tmp_path):
         with pytest.raises(Conflict):
             vault.export_tree(digest, taken)
     assert contents(full) == {"mine": b"mine"}
+
+
+def test_an_export_removes_what_a_killed_one_left_in_clear_but_not_one_at_work(vault, folder, tmp_path):
+    digest, _ = vault.put_tree(folder)
+    left, at_work, other = (tmp_path / name for name in (".out.0001.partial", ".out.0002.partial", ".another.0003.partial"))
+    for each in (left, at_work, other):
+        each.mkdir()
+        (each / "weights").write_text("in clear")
+    handle = os.open(at_work, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+    vault.export_tree(digest, tmp_path / "out")
+
+    os.close(handle)
+    assert [each.exists() for each in (left, at_work, other)] == [False, True, True]
+    assert contents(tmp_path / "out") == contents(folder)
 
 
 def test_export_fills_an_empty_folder(vault, folder, tmp_path):

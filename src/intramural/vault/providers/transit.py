@@ -19,6 +19,7 @@ NAME = "key provider OpenBao"
 MOUNT = "transit"
 CREDENTIALS = ("BAO_TOKEN", "VAULT_TOKEN")
 """Variables that hold the API credential where no file is set; a job's process never gets them."""
+NAMESPACES = ("BAO_NAMESPACE", "VAULT_NAMESPACE")
 SECONDS = 5.0
 
 
@@ -109,7 +110,7 @@ class TransitKeys:
                 method,
                 f"{self._address}/v1/{MOUNT}/{path}",
                 body=None if body is None else json.dumps(body).encode(),
-                headers={"X-Vault-Token": self._token(), "Content-Type": "application/json", "X-Vault-Request": "true"},
+                headers=self._headers(),
                 timeout=urllib3.Timeout(SECONDS),
             )
         except urllib3.exceptions.HTTPError as error:
@@ -132,6 +133,11 @@ class TransitKeys:
             return dict(json.loads(answer.data)["data"] or {}) if answer.data else {}
         except (ValueError, KeyError, TypeError):
             return {}
+
+    def _headers(self) -> dict[str, str]:
+        namespace = next((os.environ[each] for each in NAMESPACES if os.environ.get(each)), None)
+        beside = {"X-Vault-Namespace": namespace} if namespace else {}
+        return {"X-Vault-Token": self._token(), "X-Vault-Request": "true", "Content-Type": "application/json", **beside}
 
     def _token(self) -> str:
         if self._credential is not None:
