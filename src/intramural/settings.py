@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from intramural.domain.value import Value
+from intramural.domain.value import Value, faults_of
 from intramural.errors import InvalidInput, Unavailable
 from intramural.vault.providers import ProviderName
 
@@ -81,7 +81,7 @@ def load_settings(home: Path | None = None, environment: Mapping[str, str] = os.
     try:
         return Settings(home=home, **chosen)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = faults_of(error)[0]
         raise InvalidInput(f"Setting `{'.'.join(map(str, first['loc']))}`: {first['msg']}.", hint=f"Mend {FILE}.") from None
 
 

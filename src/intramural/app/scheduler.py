@@ -160,11 +160,13 @@ def _serve(loop: Loop, bell: int, idle_seconds: float, is_ours: Callable[[], boo
 
 def _open_loop(home: Path, sole: Sole, entry: str | None) -> Loop:
     """Put the parts of this home's scheduler together."""
-    from intramural.scheduler.executors.local import LocalExecutor  # noqa: PLC0415 - the command line imports this module
+    from intramural.app.memory import close_memory  # noqa: PLC0415 - the command line imports this module
+    from intramural.scheduler.executors.local import LocalExecutor  # noqa: PLC0415 - as above
     from intramural.scheduler.executors.parent import ENTRY  # noqa: PLC0415 - as above
     from intramural.settings import load_settings  # noqa: PLC0415 - as above
     from intramural.workloads.environment import workload_environment  # noqa: PLC0415 - as above
 
+    close_memory()
     settings = load_settings(home)
     executor = LocalExecutor(
         settings.home,

@@ -18,7 +18,7 @@ from intramural.client.transport import OnProgress, silent
 from intramural.domain.audit import AuditFilter
 from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.spec import JobSpec
-from intramural.domain.value import Value
+from intramural.domain.value import Value, faults_of
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
 from intramural.service import (
@@ -52,7 +52,7 @@ def _read(kind: type[V], document: Any) -> V:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = faults_of(error)[0]
         field = ".".join(map(str, first["loc"]))
         raise InvalidInput(f"`{field}`: {first['msg']}.", hint="`intramural schema` prints what is known.") from None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from intramural.cli.leaks import leak_test
 from intramural.cli.output import facts, json_option, note, table, write_json
 from intramural.cli.session import connect
 
@@ -24,6 +25,9 @@ def audit(context: click.Context) -> None:
     """Who did what, and what was refused; alone it is `audit tail`."""
     if context.invoked_subcommand is None:
         context.invoke(tail, limit=20, as_json=False)
+
+
+audit.add_command(leak_test)
 
 
 @audit.command()

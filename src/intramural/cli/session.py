@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 def connect() -> Client:
     """Return the client of this machine's own platform, under INTRAMURAL_HOME."""
     gc.disable()  # what is imported stays: looking for garbage in it is a tenth of the start
-    from intramural.app.open import open_client  # noqa: PLC0415 - keeps `--help` fast
+    from intramural.app.memory import close_memory  # noqa: PLC0415 - keeps `--help` fast
+    from intramural.app.open import open_client  # noqa: PLC0415 - as above
 
     gc.freeze()
     gc.enable()
+    close_memory()
     return open_client()
 
 

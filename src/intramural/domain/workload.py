@@ -203,5 +203,5 @@ Event = Annotated[
     Field(discriminator="type"),
 ]
 
-EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(ser_json_inf_nan=INF_NAN))
+EVENT: TypeAdapter[Event] = TypeAdapter(Event, config=ConfigDict(ser_json_inf_nan=INF_NAN, hide_input_in_errors=True))
 """Reads and writes one event: `EVENT.validate_json(line)`, `EVENT.dump_json(event)`."""

@@ -162,8 +162,8 @@ def _tokenizer(model_folder: Path) -> Tokenizer:
         raise InvalidInput(f"The model has no {TOKENIZER_FILE}.", hint="Save it with a fast tokenizer, then add it again.")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare exceptions
-        raise InvalidInput(f"{TOKENIZER_FILE} of the model is broken.", hint="Add the model again from its source.") from error
+    except Exception:  # the library raises bare exceptions
+        raise InvalidInput(f"{TOKENIZER_FILE} of the model is broken.", hint="Add the model again from its source.") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

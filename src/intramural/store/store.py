@@ -134,7 +134,7 @@ class Store:
 def _sqlite(path: Path, busy_milliseconds: int) -> Engine:
     """Return an engine whose connections stay open: the last one to close would move the log into the file, after every act."""
     url = f"sqlite:///file:{quote(str(path))}?mode=rw&uri=true"
-    engine = create_engine(url, poolclass=QueuePool, connect_args={"isolation_level": None})
+    engine = create_engine(url, poolclass=QueuePool, connect_args={"isolation_level": None}, hide_parameters=True)
 
     def opened(connection: Any, record: Any) -> None:
         record.info["file"] = _identity(path)

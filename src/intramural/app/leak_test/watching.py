@@ -1,0 +1,227 @@
+"""
+Watches what the processes of a leak test do: their command lines, environments and files, searched while they are there.
+
+Whatever the commands start becomes a child of this process when its own parent is gone
+(prctl(2), PR_SET_CHILD_SUBREAPER), so nothing that was started is overlooked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import psutil
+
+from intramural.app.leak_test.canaries import Nest
+from intramural.app.leak_test.searching import Found, search
+from intramural.domain.leaks import LeakHit, Planted
+
+PR_SET_CHILD_SUBREAPER = 36
+PAUSE_SECONDS = 0.2
+MOST_BYTES = 1 << 30
+"""A file beyond this is named as unread."""
+WORKLOADS = "intramural.workloads.warm"
+"""Part of the command line of every process that a run is forked from, and of the run."""
+
+ASKED = "here"
+"""The folder in which the commands are called and into which they write what they are asked for."""
+
+State = tuple[int, int, int, int]
+
+
+class Watch:
+    """Searches a folder and the processes below this one, again and again, until it is stopped."""
+
+    def __init__(
+        self, nest: Nest, root: Path, apart: Iterable[Path], cells: Callable[[Path], Iterable[tuple[str, bytes]]]
+    ) -> None:
+        """Watch *root* but for the folders *apart*; *cells* yields what stands in a database, cell by cell."""
+        self._nest, self._root, self._apart, self._cells = nest, root, tuple(apart), cells
+        self._searched: dict[str, State] = {}
+        self._processes: dict[tuple[int, float], str] = {}
+        self._names: set[str] = set()
+        self._told: set[tuple[str, str, str]] = set()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.hits: list[LeakHit] = []
+        self.unread: set[str] = set()
+        self.files: set[tuple[int, int]] = set()
+        self.bytes = 0
+        self.seen: dict[str, int] = {}
+
+    @property
+    def processes(self) -> int:
+        """How many processes were seen."""
+        return len(self._processes)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """End every process, then search everything once more."""
+        self._stop.set()
+        self._thread.join()
+        self.end_processes()
+        with self._lock:
+            self._searched.clear()
+            self._look_at_files()
+            for path in sorted(self._root.rglob("*.db")):
+                for place, content in self._cells(path):
+                    self._note(search(self._nest, content), f"{self._name(path)}, {place}", fields_belong=True)
+
+    def end_processes(self) -> None:
+        """Ask every process below this one to end, then make it."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in psutil.Process().children(recursive=True):
+                with _gone():
+                    process.send_signal(number)
+            until = time.monotonic() + 5
+            while psutil.Process().children(recursive=True) and time.monotonic() < until:
+                _reap()
+                time.sleep(0.02)
+        _reap()
+
+    def read_output(self, place: str, content: bytes, *, allowed: frozenset[Planted]) -> int:
+        """Search what a command printed; return how many canaries were in it that were allowed there."""
+        found = list(search(self._nest, content))
+        with self._lock:
+            self._note([each for each in found if each.planted not in allowed], place)
+        return len({each.canary for each in found if each.planted in allowed})
+
+    def look(self) -> None:
+        """Look once, now."""
+        with self._lock:
+            self._look_at_processes()
+            self._look_at_files()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(PAUSE_SECONDS):
+            self.look()
+
+    def _look_at_processes(self) -> None:
+        for process in psutil.Process().children(recursive=True):
+            with _gone():
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    continue
+                self._look_at_process(process.pid, process.create_time())
+
+    def _look_at_process(self, pid: int, began: float) -> None:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        known = self._processes.get((pid, began))
+        if known != (line := words.replace(b"\0", b" ").decode(errors="replace").strip()):
+            self._processes[pid, began] = line
+            name = " ".join(each for each in line.split()[1:5] if not each.startswith("/"))
+            own = b"intramural.cli.main" in words
+            self._note(
+                (each for each in search(self._nest, words) if not (own and each.planted in {Planted.NAME, Planted.FIELD})),
+                f"command line of {name}",
+            )
+            self._look_at_environment(pid, name, is_run=WORKLOADS in line)
+        self._look_at_open_files(pid, line)
+
+    def _look_at_environment(self, pid: int, name: str, *, is_run: bool) -> None:
+        try:
+            content = Path(f"/proc/{pid}/environ").read_bytes()
+        except PermissionError:
+            self.unread.add(f"environment of {name}: its memory is closed to processes of the same user")
+            return
+        found = list(search(self._nest, content))
+        for each in found:
+            if each.planted is Planted.SHELL and not is_run:
+                self.seen["the shell's secret, in the environment of commands"] = 1
+        self._note((each for each in found if is_run or each.planted is not Planted.SHELL), f"environment of {name}")
+
+    def _look_at_open_files(self, pid: int, line: str) -> None:
+        """Search what a process writes outside the folder, and files without a name."""
+        try:
+            open_files = list(os.scandir(f"/proc/{pid}/fd"))
+        except PermissionError:
+            self.unread.add("files without a name of processes whose memory is closed to the same user")
+            return
+        for each in open_files:
+            with _gone():
+                target, status = os.readlink(each.path), os.stat(each.path)
+                if not stat.S_ISREG(status.st_mode) or not _writes(pid, each.name):
+                    continue
+                is_outside = not target.startswith(f"{self._root}/")
+                if is_outside or target.endswith(" (deleted)"):
+                    self._search_file(Path(each.path), f"{target}, open in {line[:60]}", f"{status.st_dev}:{status.st_ino}")
+
+    def _look_at_files(self) -> None:
+        for folder, folders, files in os.walk(self._root):
+            here = Path(folder)
+            folders[:] = [each for each in folders if here / each not in self._apart]
+            for name in (*folders, *files):
+                if name not in self._names:
+                    self._names.add(name)
+                    self._note(search(self._nest, os.fsencode(name)), f"name of {self._name(here / name)}")
+            for name in files:
+                with _gone():
+                    path = here / name
+                    if path.is_symlink():
+                        self._note(search(self._nest, os.fsencode(os.readlink(path))), f"target of {self._name(path)}")
+                    elif stat.S_ISREG(path.lstat().st_mode):
+                        self._search_file(path, self._name(path), str(path))
+
+    def _search_file(self, path: Path, place: str, key: str) -> None:
+        status = path.stat()
+        state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if self._searched.get(key) == state:
+            return
+        self._searched[key] = state
+        self.files.add(state[:2])
+        if status.st_size > MOST_BYTES:
+            self.unread.add(f"{place}: larger than 1 GiB")
+            return
+        content = path.read_bytes()
+        self.bytes += len(content)
+        self._note(search(self._nest, content), place, fields_belong=self._may_hold_fields(path))
+
+    def _may_hold_fields(self, path: Path) -> bool:
+        """Tell whether a file may hold the plain names of fields: the database, events of a run, what a person had written."""
+        return path.name.startswith("intramural.db") or path.name == "events.jsonl" or self._root / ASKED in path.parents
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _note(self, found: Iterable[Found], place: str, *, fields_belong: bool = False) -> None:
+        for each in found:
+            if fields_belong and each.planted is Planted.FIELD:
+                self.seen["names of fields, in the database and in pages"] = 1
+            elif (key := (each.canary, place, each.encoding + each.inside)) not in self._told:
+                self._told.add(key)
+                self.hits.append(LeakHit(place=place, **each._asdict()))
+
+
+def _writes(pid: int, descriptor: str) -> bool:
+    flags = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text().split("flags:", 1)[1].split()[0]
+    return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _reap() -> None:
+    """Take the ends of processes that became ours."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+class _gone:  # noqa: N801 - reads as what it passes over
+    """Passes over what ended or was removed while it was looked at."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, FileNotFoundError | ProcessLookupError | psutil.Error)
