@@ -99,8 +99,13 @@ def a_seaweed(folder):
         "-master.volumeSizeLimitMB=64", f"-s3.config={folder / 's3.json'}",
     ]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
-    with a_server(command, serves(address, ok=(200, 403)), log=folder / "weed.log") as process:
-        yield address, process
+    try:
+        with a_server(command, serves(address, ok=(200, 403)), log=folder / "weed.log") as process:
+            yield address, process
+    finally:
+        for each in (port, filer, master, volume):  # its sockets lie there whatever TMPDIR says, and outlive a kill
+            for left in Path("/tmp").glob(f"seaweedfs-*-{each + 10_000}.sock"):  # noqa: S108 - as above
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
