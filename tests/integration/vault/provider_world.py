@@ -104,8 +104,9 @@ def a_seaweed(folder):
             yield address, process
     finally:
         for each in (port, filer, master, volume):  # its sockets lie there whatever TMPDIR says, and outlive a kill
-            for left in Path("/tmp").glob(f"seaweedfs-*-{each + 10_000}.sock"):  # noqa: S108 - as above
-                left.unlink(missing_ok=True)
+            for number in (each, each + 10_000):
+                for left in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - as above
+                    left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
