@@ -91,7 +91,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "jobs/*/drill"): lambda ctx, r: drill.compare_attempts(ctx, r.parts[0]),
     ("GET", "policy"): lambda ctx, _: policies.show_policy(ctx),
     ("GET", "policy/*"): lambda ctx, r: policies.show_policy(ctx, r.parts[0]),
-    ("PUT", "policy"): lambda ctx, r: policies.set_policy(ctx, r.body["text"], dry_run=r.body["dry_run"]),
+    ("PUT", "policy"): lambda ctx, r: policies.set_policy(ctx, **r.body),
     ("POST", "traces"): lambda ctx, r: traces.trace_rows(
         ctx, Path(r.body["path"]), _read(DatasetOptions, r.body["options"]), r.on_progress
     ),

@@ -48,6 +48,7 @@ def show(artifact_id: str, as_json: bool) -> None:
             ("job", f"{found.job_name} ({found.job_id}), run {found.run_id}"),
             ("files", f"{count(found.files)}, {size(found.size_bytes)}"),
             ("digest", found.digest),
+            ("label", found.label.words if found.label else None),
             ("base", found.lineage.base_digest),
             ("data", found.lineage.dataset_digest),
             ("spec", found.lineage.spec_digest),

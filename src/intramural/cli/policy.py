@@ -38,7 +38,7 @@ def show(digest: str | None, as_json: bool) -> None:
 @json_option
 def set_(file: Path, dry_run: bool, as_json: bool) -> None:
     """Make FILE, a policy.yaml, the policy of the project; jobs that wait are asked again when their turn comes."""
-    found = connect().set_policy(_text(file), dry_run=dry_run)
+    found = connect().set_policy(_text(file), where=file.name, dry_run=dry_run)
     if as_json:
         write_json(found.document())
         return

@@ -56,10 +56,14 @@ def _print_version(each: TracedVersion) -> None:
     click.echo(in_colour(f"\n{each.label}{' (in quarantine)' if each.quarantined else ''}", "bold", err=False))
     facts(
         [
-            ("trained on", f"{count(each.train_rows)} rows" if each.train_rows else None),
-            ("hold-out", f"{count(each.holdout_rows)} rows, measured on and not trained on" if each.holdout_rows else None),
+            ("trained on", _rows(each.train_rows) if each.train_rows else None),
+            ("hold-out", f"{_rows(each.holdout_rows)}, measured on and not trained on" if each.holdout_rows else None),
             ("in the file", f"example {rows}"),
             ("jobs", ", ".join(each.jobs) or "none began to work on it"),
             ("models", ", ".join(each.artifacts) or "none"),
         ]
     )
+
+
+def _rows(number: int) -> str:
+    return f"{count(number)} {'row' if number == 1 else 'rows'}"

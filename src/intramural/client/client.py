@@ -160,9 +160,10 @@ class Client:
         found = self._call("GET", f"/policy/{_part(digest)}") if digest else self._call("GET", "/policy")
         return StoredPolicy.model_validate(found)
 
-    def set_policy(self, text: str, *, dry_run: bool = False) -> StoredPolicy:
+    def set_policy(self, text: str, *, where: str = "policy.yaml", dry_run: bool = False) -> StoredPolicy:
         """Make what the text of a policy.yaml describes the project's policy; with *dry_run* only read it."""
-        return StoredPolicy.model_validate(self._call("PUT", "/policy", body={"text": text, "dry_run": dry_run}))
+        body = {"text": text, "where": where, "dry_run": dry_run}
+        return StoredPolicy.model_validate(self._call("PUT", "/policy", body=body))
 
     def show_lineage(self, ref: str) -> LineageTree:
         """Return what an object was made of and what was made of it; `KIND:NAME` where several have the name."""

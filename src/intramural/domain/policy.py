@@ -113,7 +113,7 @@ class PolicyFile(Value):
 
     version: Literal[1] = 1
     every_class: Terms = Terms()
-    """Holds for all four, where a class does not say otherwise."""
+    """Holds for all four, where a class does not say otherwise; what a class says holds for the stricter ones too."""
     public: Terms = Terms()
     internal: Terms = Terms()
     confidential: Terms = Terms()
@@ -121,18 +121,16 @@ class PolicyFile(Value):
 
     def policy(self) -> Policy:
         """Return what the file and the defaults come to. Raises `InvalidInput` where a stricter class is ruled more laxly."""
-        policy = Policy(**{each.value: self._rules(each) for each in Classification})
+        rules: dict[str, Rules] = {}
+        lower: Rules | None = None
+        for each in Classification:
+            own: Terms = getattr(self, each.value)
+            lower = rules[each.value] = _at_least_as(
+                lower, DEFAULTS[each].model_copy(update=_said(self.every_class))
+            ).model_copy(update=_said(own))
+        policy = Policy(**rules)
         _check_order(policy)
         return policy
-
-    def _rules(self, classification: Classification) -> Rules:
-        said = {
-            name: found
-            for terms in (self.every_class, getattr(self, classification.value))
-            for name in Terms.model_fields
-            if (found := getattr(terms, name)) is not None
-        }
-        return DEFAULTS[classification].model_copy(update=said)
 
 
 class StoredPolicy(Value):
@@ -156,13 +154,25 @@ def default_policy() -> Policy:
     return PolicyFile().policy()
 
 
+def _said(terms: Terms) -> dict[str, Any]:
+    return {name: found for name in Terms.model_fields if (found := getattr(terms, name)) is not None}
+
+
+def _at_least_as(lower: Rules | None, rules: Rules) -> Rules:
+    """Return *rules*, in each respect in which they ask less than those of the class below with the latter's."""
+    if lower is None:
+        return rules
+    laxer = [name for name, is_at_least in _AT_LEAST.items() if not is_at_least(getattr(rules, name), getattr(lower, name))]
+    return rules.model_copy(update={name: getattr(lower, name) for name in laxer})
+
+
 def _check_order(policy: Policy) -> None:
     for lower, higher in pairwise(Classification):
         for name, is_at_least in _AT_LEAST.items():
             if not is_at_least(getattr(policy.of(higher), name), getattr(policy.of(lower), name)):
                 raise InvalidInput(
                     f"`{name}` is laxer for {higher} data than for {lower} data.",
-                    hint=f"Give `{higher}.{name}` at least as strictly as `{lower}.{name}`, or say it under `every_class`.",
+                    hint=f"Leave `{higher}.{name}` out, as `{lower}` holds for it too; or say the laxer under `every_class`.",
                 )
 
 

@@ -32,7 +32,7 @@ _WHOLE = re.compile(r"[-+]?[0-9]+")
 _REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _MOST_DIGITS = 300
 _EXPECTED = "Input should be "
-_SCHEMAS = {"JobSpec": "tune", "Profile": "profile", "Policy": "policy"}
+_SCHEMAS = {"JobSpec": "tune", "Profile": "profile", "PolicyFile": "policy"}
 """The name by which `intramural schema` knows a kind of file."""
 
 

@@ -50,9 +50,9 @@ def show_policy(ctx: Context, digest: str | None = None) -> StoredPolicy:
     return found
 
 
-def set_policy(ctx: Context, text: str, *, dry_run: bool = False) -> StoredPolicy:
+def set_policy(ctx: Context, text: str, *, where: str = POLICY_FILE, dry_run: bool = False) -> StoredPolicy:
     """Make what *text* describes the project's policy. Raises `InvalidInput`, and `Conflict` while a file in the home holds."""
-    policy = read_policy(text)
+    policy = read_policy(text, where=where)
     stored = StoredPolicy(digest=policy.digest, policy=policy, source="set", by=ctx.actor.subject, at=ctx.now())
     if dry_run:
         return stored
@@ -120,7 +120,8 @@ def freeze(ctx: Context, tx: Transaction) -> Digest:
     """Keep the present policy by its digest, for the job that is accepted under it."""
     present = _present(ctx, tx, ctx.project)
     if tx.policies.with_digest(ctx.project, present.digest) is None:
-        tx.policies.add(ctx.project, present, is_set=False)
+        kept = present.model_copy(update={"by": ctx.actor.subject, "at": ctx.now()})
+        tx.policies.add(ctx.project, kept, is_set=False)
     return present.digest
 
 
@@ -159,7 +160,7 @@ def _judged_frozen(tx: Reading, job: Job, facts: Facts, moment: Moment) -> list[
     if job.policy_digest is None:
         return []
     frozen = tx.policies.with_digest(job.project, job.policy_digest)
-    if frozen is not None and frozen.policy.digest == job.policy_digest:
+    if frozen is not None:
         return [judge(facts, frozen.policy, moment)]
     denial = undecided("policy", "the policy it was accepted under is not in the store as it was", "Submit the job again.")
     return [Verdict(policy=job.policy_digest, classification=facts.classification, denials=(denial,))]

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from intramural.domain.lineage import ObjectKind, Quarantine
 from intramural.domain.policy import StoredPolicy
-from intramural.domain.value import Digest, ProjectId
+from intramural.domain.value import Digest, ProjectId, digest_of
 from intramural.store.policy_tables import POLICIES, QUARANTINES
 
 
@@ -28,10 +28,11 @@ class Policies:
         return StoredPolicy.model_validate(found) if found else None
 
     def with_digest(self, project: ProjectId, digest: Digest) -> StoredPolicy | None:
-        """Return the policy of that digest."""
+        """Return the policy of that digest; none where what is stored has another by now."""
         query = select(POLICIES.c.document).where(POLICIES.c.project == project, POLICIES.c.digest == digest)
         found = self._run(query.order_by(POLICIES.c.id.desc()).limit(1)).scalar()
-        return StoredPolicy.model_validate(found) if found else None
+        # Of the document as it stands: a later version of the platform may write the same policy with more in it.
+        return StoredPolicy.model_validate(found) if found and digest_of(found["policy"]) == digest else None
 
     def matching(self, project: ProjectId, digest: str) -> StoredPolicy | None:
         """Return the newest policy whose digest, with or without `sha256:`, begins so."""

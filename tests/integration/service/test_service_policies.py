@@ -18,7 +18,7 @@ from intramural.service.policies import set_policy, show_policy, treatments
 from intramural.service.runs import claim_run
 
 EU = "every_class: {regions: [eu-central-1]}"
-SUITES = "confidential: {suites: [structured]}\nrestricted: {suites: [structured]}"
+SUITES = "confidential: {suites: [structured]}"
 
 
 def test_with_nothing_said_the_defaults_hold(owner):
@@ -223,6 +223,16 @@ def test_a_frozen_policy_that_was_changed_in_the_database_is_a_no(owner, system,
 
     assert claim_run(system, "one", 15) is None
     assert "the policy it was accepted under" in show_job(owner, job.id).evidence
+
+
+def test_a_frozen_policy_whose_text_was_changed_in_the_database_is_a_no(owner, system, a_stored_job):
+    job = a_stored_job()
+    with owner.store.writing() as tx:
+        frozen = tx.policies.with_digest("default", job.policy_digest)
+        lax = set_policy(owner, "every_class: {log: [metrics, run_log, content]}", dry_run=True).policy
+        tx.policies.add("default", frozen.model_copy(update={"policy": lax}), is_set=False)
+
+    assert claim_run(system, "one", 15) is None
 
 
 def test_a_job_from_before_there_were_policies_is_asked_about_the_present_one(owner, system, a_stored_job):

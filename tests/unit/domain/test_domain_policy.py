@@ -29,9 +29,7 @@ confidential:
   spot: false
 restricted:
   regions: [eu-central-1]
-  isolation: namespaces
   retention_days: 90
-  suites: [loss, structured]
   approvals: 2
 """
 
@@ -51,10 +49,29 @@ def test_a_class_goes_before_every_class_and_both_before_the_defaults():
 
     assert policy.public.regions == ("eu-central-1", "eu-west-1")
     assert policy.restricted.regions == ("eu-central-1",)
+    assert policy.restricted.suites == ("loss", "structured")
     assert policy.restricted.key_providers == ("openbao",)
     assert policy.confidential.isolation == "namespaces"
     assert policy.public.retention_days == "unlimited"
     assert policy.restricted.spot is False
+
+
+def test_what_is_said_of_a_class_holds_for_the_stricter_ones_too():
+    policy = read_policy("internal: {isolation: namespaces, suites: [loss], spot: false, redaction: {email: mask}}")
+
+    assert (policy.public.isolation, policy.public.suites, policy.public.spot) == ("none", (), True)
+    for rules in (policy.internal, policy.confidential, policy.restricted):
+        assert (rules.isolation, rules.suites, rules.spot) == ("namespaces", ("loss",), False)
+    assert policy.restricted.redaction == {}
+
+
+def test_what_every_class_says_is_no_way_around_what_a_lower_class_says():
+    policy = read_policy(
+        "every_class: {retention_days: 90, egress: [{host: a.example.com}]}\ninternal: {retention_days: 30, egress: []}"
+    )
+
+    assert (policy.public.retention_days, policy.restricted.retention_days) == (90, 30)
+    assert policy.restricted.egress == ()
 
 
 def test_the_digest_says_what_holds_not_how_it_was_written():
