@@ -101,6 +101,7 @@ def test_a_method_and_its_verb_share_a_name():
         "audit",
         "datasets",
         "drill",
+        "evidence",
         "jobs",
         "keys",
         "lineage",

@@ -50,6 +50,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "show": ("intramural.cli.jobs:show", "A job's report: text, HTML, Markdown or JSON."),
         "why": ("intramural.cli.jobs:why", "Why a job waits, or why it failed and what would mend it."),
         "drill": ("intramural.cli.jobs:drill", "Kill a running job on purpose and prove that it continues exactly."),
+        "evidence": ("intramural.cli.evidence:evidence", "A job's signed evidence, for somebody outside."),
         "artifact": ("intramural.cli.artifacts:artifact", "Artifacts: list, show, export, verify."),
         "lineage": ("intramural.cli.lineage:lineage", "What an object was made of, and what was made of it."),
         "quarantine": ("intramural.cli.lineage:quarantine", "Keep an object from being used or leaving; end that; list."),

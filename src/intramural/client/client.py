@@ -18,6 +18,7 @@ from intramural.domain.artifact import Artifact
 from intramural.domain.audit import AuditCheck, AuditEntry, AuditFilter, AuditProof, Exported, Hold, Pruned
 from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
+from intramural.domain.evidence import EvidenceBundle
 from intramural.domain.job import Job
 from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
 from intramural.domain.lineage import LineageTree, Quarantine, QuarantineAnswer, Trace
@@ -187,6 +188,10 @@ class Client:
         """End an object's quarantine."""
         body = {"ref": ref, "downstream": downstream}
         return QuarantineAnswer.model_validate(self._call("POST", "/quarantine/release", body=body))
+
+    def export_evidence(self, ref: str, folder: Path) -> EvidenceBundle:
+        """Write the signed evidence of a job that ended to a new or empty folder."""
+        return EvidenceBundle.model_validate(self._call("POST", f"/jobs/{_part(ref)}/evidence", body={"folder": str(folder)}))
 
     def list_artifacts(self, job: str | None = None) -> list[Artifact]:
         """Return the artifacts of a job, or of all."""

@@ -28,6 +28,7 @@ class Action(StrEnum):
     RUN_START = "run:start"
     RUN_END = "run:end"
     ARTIFACT_EXPORT = "artifact:export"
+    EVIDENCE_EXPORT = "evidence:export"
     KEYS_ROTATE = "keys:rotate"
     POLICY_SET = "policy:set"
     OBJECT_QUARANTINE = "object:quarantine"

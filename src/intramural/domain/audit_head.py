@@ -86,6 +86,14 @@ class PublicKey:
         """Return the key as one line of text."""
         return f"{self.name}+{self.hash.hex()}+{base64.b64encode(ED25519 + self.raw).decode()}"
 
+    def pem(self) -> bytes:
+        """Return the key as other tools read it."""
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - keeps the command line's start fast
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
+
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return Ed25519PublicKey.from_public_bytes(self.raw).public_bytes(serialization.Encoding.PEM, form)
+
     def verify(self, note: str) -> tuple[int, bytes]:
         """Return size and root of a signed head. Raises `IntegrityFailure`."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - keeps the command line's start fast
@@ -170,6 +178,10 @@ class SigningKey:
             self._hash = self.public().hash
         signature = base64.b64encode(self._hash + self._private().sign(text.encode())).decode()
         return f"{text}\n— {self.name} {signature}\n"
+
+    def signature(self, content: bytes) -> bytes:
+        """Return the signature of *content*."""
+        return self._private().sign(content)
 
     def _private(self) -> Ed25519PrivateKey:
         if self._loaded is None:

@@ -69,6 +69,13 @@ class AuditKey:
         (self._folder / WITNESS).unlink(missing_ok=True)
         self._last = (end.size, end.leaf, end.note)
 
+    def signature(self, content: bytes) -> bytes:
+        """Return the signature of *content*, which must not read as a head. Raises `Unavailable`."""
+        key = self._signing_key(may_make=False)
+        if key is None:
+            raise Unavailable(f"The signing key {self._folder / KEY} is away.", hint="Restore it from a backup.")
+        return key.signature(content)
+
     def public(self) -> PublicKey | None:
         """Return the public key: the private key's, else the one that is written beside it; None before the first act."""
         key = self._signing_key(may_make=False)

@@ -98,6 +98,7 @@ class Story:
             *(["ps"], ["show", "router"], ["show", "router", "--json"], ["logs", "router"], ["why", "router"]),
             ["show", "router", "--html", "-o", "page.html"],
             ["show", "router", "--md", "-o", "page.md"],
+            ["evidence", "router", "-o", "evidence"],
             *(["data", "list"], ["data", "show", "rows", "--json"], ["data", "diff", "rows", "mixed"]),
             *(["model", "list"], ["model", "show", "tiny"], ["artifact", "list"], ["measure", "own"]),
             *(["audit", "tail", "--json"], ["audit", "verify"], ["audit", "prove", "1"], ["audit", "holds"]),
