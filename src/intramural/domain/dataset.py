@@ -32,13 +32,11 @@ class Classification(StrEnum):
     RESTRICTED = "restricted"
 
 
-class DataKind(StrEnum):
-    """What makes rows sensitive, as their owner said."""
+class RegulatedKind(StrEnum):
+    """What data may hold that a law or a contract speaks of."""
 
     PII = "pii"
-    """Personal data."""
     PHI = "phi"
-    """Health data of persons."""
     FINANCIAL = "financial"
     IP = "ip"
     """Intellectual property."""
@@ -90,7 +88,8 @@ class DatasetVersion(Value):
     """Of the manifest that names the two files below."""
     kind: ExampleKind
     classification: Classification
-    kinds: tuple[DataKind, ...] = ()
+    regulated: tuple[RegulatedKind, ...] = ()
+    """What its owner says it holds."""
     region: str | None = None
     """Where the rows are bound to stay; none: nowhere in particular."""
     retain_days: int | None = None

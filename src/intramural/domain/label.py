@@ -13,7 +13,7 @@ from typing import Self
 
 from pydantic import field_validator
 
-from intramural.domain.dataset import Classification, DataKind
+from intramural.domain.dataset import Classification, RegulatedKind
 from intramural.domain.value import Value
 
 
@@ -21,13 +21,13 @@ class Label(Value):
     """A class and the kinds."""
 
     classification: Classification = Classification.PUBLIC
-    kinds: tuple[DataKind, ...] = ()
-    """In the order of `DataKind`, each once."""
+    kinds: tuple[RegulatedKind, ...] = ()
+    """In the order of `RegulatedKind`, each once."""
 
     @field_validator("kinds")
     @classmethod
-    def _in_order(cls, kinds: tuple[DataKind, ...]) -> tuple[DataKind, ...]:
-        return tuple(each for each in DataKind if each in kinds)
+    def _in_order(cls, kinds: tuple[RegulatedKind, ...]) -> tuple[RegulatedKind, ...]:
+        return tuple(each for each in RegulatedKind if each in kinds)
 
     def joined(self, other: Label) -> Self:
         """Return the stricter of both in each respect."""

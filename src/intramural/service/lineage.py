@@ -159,7 +159,7 @@ def _artifact(artifact: Artifact, label: Label | None, held: list[Quarantine]) -
 
 
 def _label(data: DatasetVersion) -> Label:
-    return Label(classification=data.classification, kinds=data.kinds)
+    return Label(classification=data.classification, kinds=data.regulated)
 
 
 def _is_held(held: list[Quarantine], kind: ObjectKind, name: str, digest: str | None = None) -> bool:

@@ -75,7 +75,7 @@ def treatments(ctx: Context, classification: Classification) -> dict[FindingKind
 def label_of(spec: JobSpec, data: DatasetVersion) -> Label:
     """Return the label of a job: the strictest of its data's and what the spec says."""
     said = Label(classification=spec.classification) if spec.classification is not None else Label()
-    return strictest(Label(classification=data.classification, kinds=data.kinds), said)
+    return strictest(Label(classification=data.classification, kinds=data.regulated), said)
 
 
 def judge_submission(ctx: Context, tx: Reading, spec: JobSpec, base: Digest, data: DatasetVersion) -> Verdict:

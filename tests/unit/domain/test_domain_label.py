@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intramural.domain.dataset import Classification, DataKind
+from intramural.domain.dataset import Classification, RegulatedKind
 from intramural.domain.label import Label, strictest
 
 LABELS = st.builds(
-    Label, classification=st.sampled_from(Classification), kinds=st.lists(st.sampled_from(DataKind), max_size=5).map(tuple)
+    Label, classification=st.sampled_from(Classification), kinds=st.lists(st.sampled_from(RegulatedKind), max_size=5).map(tuple)
 )
 
 
