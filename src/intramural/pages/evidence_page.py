@@ -86,7 +86,7 @@ def _data(part: Any, report: JobReport) -> list[tuple[str, str]]:
         return [("Data set", report.spec.data)]
     return [
         ("Data set", f"{data.label}, {data.source_format}, added {data.added_at:%Y-%m-%d}"),
-        ("Class", ", ".join([data.classification.value, *data.kinds])),
+        ("Class", ", ".join([data.classification.value, *data.regulated])),
         ("Examples", f"{words.count(data.train_examples)} to train on, {words.count(data.holdout_examples)} held out"),
         ("Repeated", f"{words.count(data.duplicates)} in training, {words.count(data.holdout_overlap)} of the hold-out"),
         ("Left out", f"{words.count(data.fault_count)} rows with a fault" if data.fault_count else ""),
