@@ -272,13 +272,20 @@ def test_a_home_that_cannot_be_used_is_unavailable(settled):
     assert "INTRAMURAL_HOME" in done.stderr
 
 
+def blob_of(platform, digest):
+    return platform.home / "vault" / digest[7:9] / digest[9:]
+
+
 def test_a_changed_artifact_is_found_and_not_exported(settled, tmp_path):
     adapter = next(each for each in settled.document("artifact", "list", "short") if each["kind"] == "adapter")
     settled.call("artifact", "export", adapter["id"], "-o", tmp_path / "sound")
     weights = (tmp_path / "sound" / "adapter_model.safetensors").read_bytes()
-    [blob] = [each for each in (settled.home / "vault").rglob("*") if sha256(weights).hexdigest()[4:] in each.name]
+    assert not [each for each in (settled.home / "vault").rglob("*") if sha256(weights).hexdigest()[4:] in each.name]
+    manifest = json.loads(blob_of(settled, adapter["digest"]).read_bytes())
+    blob = blob_of(settled, manifest["files"]["adapter_model.safetensors"]["sealed"])
+    sealed = blob.read_bytes()
     blob.chmod(0o600)
-    blob.write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    blob.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
 
     verified = settled.call("artifact", "verify", adapter["id"], code=6)
     exported = settled.call("artifact", "export", adapter["id"], "-o", tmp_path / "damaged", code=6)
