@@ -8,7 +8,7 @@ policy it froze and under the present one: the stricter answer counts. A file
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from intramural.domain.policy import UNLIMITED, Logged, StoredPolicy, default_po
 from intramural.domain.policy_rules import UNSTATED, Facts, Moment, Verdict, judge, stricter, undecided
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, ProjectId
-from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound
+from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound, Refused
 from intramural.service.context import Context
 from intramural.store import Reading, Transaction
 
@@ -35,6 +35,15 @@ FROM_HOME = "policy.yaml of the home"
 RECORDS: tuple[Logged, ...] = ("metrics", "run_log")
 """What the platform writes down about a run; no part of it has a place for content."""
 LARGEST_FILE = 1 << 20
+
+STRICTNESS = {
+    Treatment.KEEP: 0,
+    Treatment.PSEUDONYMISE: 1,
+    Treatment.MASK: 2,
+    Treatment.DROP: 3,
+    Treatment.REFUSE: 4,
+}
+"""A surrogate still tells which values were the same, a mask does not, and a row that is gone tells nothing."""
 
 Named = tuple[ObjectKind, str, Digest | None]
 
@@ -66,10 +75,25 @@ def set_policy(ctx: Context, text: str, *, where: str = POLICY_FILE, dry_run: bo
         return stored
 
 
-def treatments(ctx: Context, classification: Classification) -> dict[FindingKind, Treatment]:
-    """Return what the policy says about findings in data of that class; other kinds follow the scan's defaults."""
+def treatments(
+    ctx: Context, classification: Classification, said: Mapping[FindingKind, Treatment] | None = None
+) -> dict[FindingKind, Treatment]:
+    """
+    Return what is done about findings in data of that class: what was *said*, and what the policy wants.
+
+    Other kinds follow the scan's defaults. Raises `Refused` where less was said than the policy wants.
+    """
     with ctx.read() as tx:
-        return dict(_present(ctx, tx, ctx.project).policy.of(classification).redaction)
+        wanted = _present(ctx, tx, ctx.project).policy.of(classification).redaction
+    chosen = {**wanted, **(said or {})}
+    for kind, least in wanted.items():
+        if STRICTNESS[chosen[kind]] < STRICTNESS[least]:
+            raise Refused(
+                f"The rule `redaction` refuses it: {chosen[kind]} was said of {kind}, and the policy wants {least}.",
+                hint=f"Leave {kind} to the policy, or say {least} or stricter.",
+                rule="redaction",
+            )
+    return chosen
 
 
 def label_of(spec: JobSpec, data: DatasetVersion) -> Label:

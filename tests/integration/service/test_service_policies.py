@@ -8,6 +8,7 @@ from factories import a_spec, an_artifact
 from intramural.domain.cause import Cause
 from intramural.domain.confinement import Level
 from intramural.domain.dataset import Classification
+from intramural.domain.findings import Treatment
 from intramural.domain.job import JobState
 from intramural.domain.label import Label
 from intramural.domain.policy import default_policy
@@ -262,3 +263,15 @@ def test_what_the_policy_says_of_findings_is_told(owner):
 
     assert treatments(owner, Classification.INTERNAL) == {"email": "mask"}
     assert treatments(owner, Classification.RESTRICTED) == {"email": "drop", "card": "refuse"}
+
+
+def test_who_adds_data_may_be_stricter_than_the_policy_and_not_laxer(owner):
+    set_policy(owner, "every_class: {redaction: {email: pseudonymise}}")
+
+    assert treatments(owner, Classification.PUBLIC, {"email": Treatment.DROP, "ip": Treatment.KEEP}) == {
+        "email": "drop",
+        "ip": "keep",
+    }
+    with pytest.raises(Refused) as caught:
+        treatments(owner, Classification.PUBLIC, {"email": Treatment.KEEP})
+    assert caught.value.about["rule"] == "redaction"
