@@ -154,6 +154,22 @@ def default_policy() -> Policy:
     return PolicyFile().policy()
 
 
+def common(one: tuple[Destination, ...], other: tuple[Destination, ...]) -> tuple[Destination, ...]:
+    """Return the destinations that both lists have, each with the tighter of its bounds."""
+    known = {(each.host, each.port): each for each in other}
+    pairs = [(each, known[each.host, each.port]) for each in one if (each.host, each.port) in known]
+    return tuple(
+        Destination(
+            host=left.host,
+            port=left.port,
+            private=left.private and right.private,
+            up_bytes=min(left.up_bytes, right.up_bytes),
+            down_bytes=min(left.down_bytes, right.down_bytes),
+        )
+        for left, right in pairs
+    )
+
+
 def _said(terms: Terms) -> dict[str, Any]:
     return {name: found for name in Terms.model_fields if (found := getattr(terms, name)) is not None}
 

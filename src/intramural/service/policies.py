@@ -15,12 +15,13 @@ from typing import TypeVar
 from intramural.domain.access import Action
 from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause, Failure
+from intramural.domain.confinement import Destination
 from intramural.domain.dataset import Classification, DatasetVersion
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job
 from intramural.domain.label import Label, strictest
 from intramural.domain.lineage import ObjectKind
-from intramural.domain.policy import UNLIMITED, Logged, StoredPolicy, default_policy, read_policy
+from intramural.domain.policy import UNLIMITED, Logged, StoredPolicy, common, default_policy, read_policy
 from intramural.domain.policy_rules import UNSTATED, Facts, Moment, Verdict, judge, stricter, undecided
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, ProjectId
@@ -114,6 +115,17 @@ def judge_start(ctx: Context, tx: Reading, job: Job) -> Verdict:
     facts = _facts(ctx, tx, job.project, job.spec, job.base_digest, data, job)
     now = _judged(ctx, tx, job.project, facts, Moment.USE)
     return stricter(now, *_judged_frozen(tx, job, facts, Moment.USE))
+
+
+def egress_of(ctx: Context, job: Job) -> tuple[Destination, ...]:
+    """Return all that a run of *job* may reach: what the frozen and the present policy both list. Raises `InvalidInput`."""
+    with ctx.read() as tx:
+        listed = _present(ctx, tx, job.project).policy
+        frozen = tx.policies.with_digest(job.project, job.policy_digest) if job.policy_digest else None
+        label = job.label or _label_by_data(tx, job)
+    if label is None or frozen is None:
+        return ()
+    return common(listed.of(label.classification).egress, frozen.policy.of(label.classification).egress)
 
 
 def judge_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> Verdict:

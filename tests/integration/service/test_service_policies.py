@@ -15,7 +15,7 @@ from intramural.domain.policy import default_policy
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.artifacts import export_artifact
 from intramural.service.jobs import explain_job, list_jobs, resolve_job, resume_job, show_job, submit_job
-from intramural.service.policies import set_policy, show_policy, treatments
+from intramural.service.policies import egress_of, set_policy, show_policy, treatments
 from intramural.service.runs import claim_run
 
 EU = "every_class: {regions: [eu-central-1]}"
@@ -242,6 +242,19 @@ def test_a_job_from_before_there_were_policies_is_asked_about_the_present_one(ow
         tx.jobs.save(job.model_copy(update={"policy_digest": None, "label": None}))
 
     assert claim_run(system, "one", 15).job.id == job.id
+
+
+def test_a_run_may_reach_what_the_frozen_and_the_present_policy_both_list(owner, a_stored_job):
+    assert egress_of(owner, a_stored_job()) == ()
+    set_policy(owner, "every_class: {egress: [{host: a.example.com, up_bytes: 10}, {host: b.example.com}]}")
+    job = submit_job(owner, a_spec())
+    assert [each.host for each in egress_of(owner, job)] == ["a.example.com", "b.example.com"]
+
+    set_policy(owner, "every_class: {egress: [{host: a.example.com, down_bytes: 5}, {host: b.example.com, port: 80}]}")
+
+    (only,) = egress_of(owner, job)
+    assert (only.host, only.up_bytes, only.down_bytes) == ("a.example.com", 10, 5)
+    assert egress_of(owner, job.model_copy(update={"policy_digest": None})) == ()
 
 
 def test_an_artifact_that_needs_approvals_stays_in(owner, a_stored_job, tmp_path, decisions):
