@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intramural.errors import IntegrityFailure
@@ -21,6 +21,7 @@ def through(folder, train, holdout, before=()):
         return read_index(file)
 
 
+@settings(deadline=None)  # the first example imports what the others have
 @given(HASHES, HASHES)
 def test_both_sides_come_back_sorted_and_once(tmp_path_factory, train, holdout):
     index = through(tmp_path_factory.mktemp("index"), train, holdout)
@@ -29,6 +30,7 @@ def test_both_sides_come_back_sorted_and_once(tmp_path_factory, train, holdout):
     assert index.holdout.tolist() == sorted(set(holdout))
 
 
+@settings(deadline=None)  # the first example imports what the others have
 @given(HASHES, HASHES)
 def test_a_hash_is_seen_where_it_is_and_nowhere_else(tmp_path_factory, wanted, known):
     index = through(tmp_path_factory.mktemp("index"), known, wanted)
