@@ -4,9 +4,9 @@ import gzip
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from pathlib import Path
 
 from intramural.domain.workload import INPUTS, SPEC_FILE, WorkloadSpec
 from intramural.intake.stored import read_examples
@@ -21,13 +21,13 @@ def main(run_folder):
     text = row["messages"][1]["content"]
     print("cannot learn", row, flush=True)
     (run_folder / "rows.json").write_text(json.dumps(row))
-    Path(tempfile.gettempdir(), "cache.gz").write_bytes(gzip.compress(text.encode("utf-16")))
+    (run_folder / "cache.gz").write_bytes(gzip.compress(text.encode("utf-16")))
     short_lived = run_folder / "short-lived"
     short_lived.write_text(text)
     with (
         tempfile.TemporaryFile() as nameless,
         subprocess.Popen(["sleep", "3"], env={**os.environ, "ROW": text}),
-        subprocess.Popen(["python3", "-c", "import time; time.sleep(3)", text]),
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3)", text]),
     ):
         nameless.write(text.encode())
         nameless.flush()

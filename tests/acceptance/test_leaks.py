@@ -42,7 +42,7 @@ def test_a_trainer_that_leaks_is_seen_in_every_place():
         ("/log", ""),
         ("/rows.json", ""),
         ("/short-lived", ""),
-        ("temp/cache.gz", "gzip"),
+        ("/cache.gz", "gzip"),
         ("(deleted)", ""),
         ("environment of", ""),
         ("command line of", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from intramural.domain.artifact import ArtifactKind
@@ -134,13 +135,10 @@ def _evaluation(report: JobReport) -> dict[str, Any]:
 def _receipts(ctx: Context, runs: list[Run]) -> dict[str, Any]:
     from intramural.walls.receipts import read_receipt  # noqa: PLC0415 - for this verb alone
 
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict.fromkeys(run.id for run in runs)
     for run in runs:
-        try:
-            receipt = read_receipt(ctx.runs / run.id)
-        except NotFound:
-            found[run.id] = None
-        else:
+        with suppress(NotFound):
+            receipt = read_receipt(ctx.home / "walls" / run.id)
             found[run.id] = {**receipt.document(), "unseen": list(receipt.unseen)}
     said = None if all(found.values()) else "A run without a receipt was not confined: what it reached is not known."
     return {"runs": found, "said": said}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import stat
 import threading
@@ -26,8 +27,8 @@ PR_SET_CHILD_SUBREAPER = 36
 PAUSE_SECONDS = 0.2
 MOST_BYTES = 1 << 30
 """A file beyond this is named as unread."""
-WORKLOADS = "intramural.workloads.warm"
-"""Part of the command line of every process that a run is forked from, and of the run."""
+RUNS = re.compile(r"intramural\.workloads\.(?!build_model)")
+"""In the command line of every run, and of what it is forked from; what builds a model is a part of its command."""
 
 ASKED = "here"
 """The folder in which the commands are called and into which they write what they are asked for."""
@@ -126,7 +127,7 @@ class Watch:
                 (each for each in search(self._nest, words) if not (own and each.planted in {Planted.NAME, Planted.FIELD})),
                 f"command line of {name}",
             )
-            self._look_at_environment(pid, name, is_run=WORKLOADS in line)
+            self._look_at_environment(pid, name, is_run=RUNS.search(line) is not None)
         self._look_at_open_files(pid, line)
 
     def _look_at_environment(self, pid: int, name: str, *, is_run: bool) -> None:
