@@ -1,7 +1,7 @@
 """Every rule says no to what it forbids, yes to what it allows, and no to what it cannot know."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intramural.domain.confinement import Destination, Level
@@ -150,6 +150,7 @@ def test_an_artifact_leaves_with_enough_approvals_only():
     assert denied({"quarantined": ("artifact:art-1",)}, Moment.LEAVE) == {"quarantine"}
 
 
+@settings(deadline=None)  # the first example builds the validators
 @given(st.sampled_from(Classification), st.sampled_from(Classification), st.booleans(), st.sampled_from(Level))
 def test_calling_data_more_private_never_sheds_a_denial(low, high, spot, level):
     """Whatever the facts, the rules of a stricter class deny at least what those of a lower one deny."""
