@@ -245,10 +245,9 @@ def _facts(
 
 def _left_in(data: DatasetVersion) -> dict[FindingKind, int] | None:
     """Return the findings that were kept in the rows; None where nobody looked."""
-    findings = getattr(data, "findings", None)
-    if findings is None:
+    if "findings" not in data.model_fields_set:
         return None
-    return {each.kind: each.count for each in findings if each.treatment is Treatment.KEEP}
+    return {each.kind: each.count for each in getattr(data, "findings", ()) if each.treatment is Treatment.KEEP}
 
 
 def _in_quarantine(tx: Reading, project: ProjectId, concerned: tuple[Named, ...] | list[Named]) -> tuple[str, ...]:
