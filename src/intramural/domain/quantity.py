@@ -12,6 +12,7 @@ import math
 import re
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from pydantic import model_validator
@@ -134,8 +135,11 @@ def read(text: str | float, dimension: Dimension) -> Quantity:
 
     Raises `ValueError` in words for the person who wrote it; the text itself is not repeated.
     """
-    if isinstance(text, (int, float)):
-        text = repr(text)
+    return _read(repr(text) if isinstance(text, (int, float)) else text, dimension)
+
+
+@lru_cache(maxsize=4096)  # people write the same few: `2 h`, `10 %`
+def _read(text: str, dimension: Dimension) -> Quantity:
     rest = " ".join(text.strip().split())
     rest, approximate = _strip(_ABOUT, rest)
     rest, below = _strip(_BELOW, rest)
