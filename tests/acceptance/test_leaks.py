@@ -4,8 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import pytest
+
+from intramural.walls.launch import python_view
+
+ORDINARY = 54_323
+"""A user without an account."""
 TESTS = Path(__file__).parents[1]
 LEAKY = """
 import json, sys
@@ -15,13 +22,30 @@ print(json.dumps(found.document()))
 """
 
 
-def test_nothing_leaks():
+@pytest.fixture
+def folder():
+    """A folder that an ordinary user may have as TMPDIR."""
+    with tempfile.TemporaryDirectory(prefix="leaks-") as name:
+        Path(name).chmod(0o777)
+        yield name
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("who", ["as_root", "as_ordinary_user"])
+def test_nothing_leaks(who, folder):
     """The whole story through the command line: intake, training, evaluation, crashes, errors, refusals, shredding."""
+    if who == "as_root" and os.getuid() != 0:
+        pytest.skip("not the administrator")
+    become = []
+    if who == "as_ordinary_user" and os.getuid() == 0:
+        shown = ",".join([*python_view(), str(TESTS.parent)])
+        become = [sys.executable, str(TESTS / "redteam" / "as_user.py"), str(ORDINARY), shown]
     done = subprocess.run(
-        [sys.executable, "-m", "intramural.cli.main", "audit", "leak-test", "--json"],
+        [*become, sys.executable, "-m", "intramural.cli.main", "audit", "leak-test", "--json"],
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "TMPDIR": folder, "HOME": folder},
     )
 
     found = json.loads(done.stdout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -24,10 +25,14 @@ def leak_test(as_json: bool) -> int:
     """
     from intramural.app.leak_test.running import leak_test as plant_and_search  # noqa: PLC0415 - keeps `--help` fast
 
-    with counting("Planting canaries") as report:
-        found = plant_and_search(report)
+    with counting("Looking for leaks") as report:
+        found = plant_and_search(report if as_json or sys.stderr.isatty() else _tell)
     write_json({**found.document(), "passed": found.passed}) if as_json else _print(found)
     return ExitCode.OK if found.passed else ExitCode.INTEGRITY
+
+
+def _tell(done: int, total: int, act: str) -> None:
+    note(f"{done + 1} of {total}: {act}")
 
 
 def _print(found: LeakReport) -> None:
