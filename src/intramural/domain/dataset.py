@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from intramural.domain.findings import Finding, Redaction
 from intramural.domain.value import Digest, Instant, Name, Value
 
 
@@ -116,6 +117,12 @@ class DatasetVersion(Value):
     holdout_overlap: int
     """Hold-out examples that equal a training example."""
     unused_fields: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What the scan found; counts and places."""
+    redaction: Redaction | None = None
+    """What was changed before the rows were stored; none where they are as they came."""
+    purpose: str | None = None
+    """What it may be used for, in its owner's words."""
     split: Split
     tokens: tuple[TokenStatistics, ...] = ()
     added_at: Instant

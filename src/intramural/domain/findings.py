@@ -49,15 +49,13 @@ class FindingKind(StrEnum):
     """An answer without a letter or a digit."""
     LABEL_IMBALANCE = "label_imbalance"
     """Rows of answers that are few in number and rare beside the most frequent one."""
-    LICENCE = "licence"
-    """A row whose own licence field forbids or conditions commercial use."""
 
 
 K = FindingKind
 PERSONAL = frozenset({K.EMAIL, K.PHONE, K.CARD, K.IBAN, K.SSN, K.NATIONAL_ID, K.IP, K.URL, K.PERSON, K.ADDRESS})
 IN_TEXT = PERSONAL | {K.SECRET, K.DENIED_TERM, K.PROMPT_INJECTION, K.HIDDEN_TEXT}
 """Kinds with a span of characters, which can be masked."""
-WHOLE_ROW = frozenset({K.NEAR_DUPLICATE, K.OVER_LONG, K.EMPTY_ANSWER, K.LICENCE})
+WHOLE_ROW = frozenset({K.NEAR_DUPLICATE, K.OVER_LONG, K.EMPTY_ANSWER})
 """Kinds of a row as a whole, which can be dropped."""
 
 

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from intramural.domain.cause import Cause
-from intramural.domain.dataset import Classification, ExampleKind, Split
+from intramural.domain.dataset import Classification, ExampleKind, RegulatedKind, Split
+from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.policy_rules import Verdict
 from intramural.domain.spec import JobSpec
@@ -39,6 +40,14 @@ class DatasetOptions(Value):
     classification: Classification = Classification.CONFIDENTIAL
     base: str | None = None
     """Count tokens as this base model sees them."""
+    on: dict[FindingKind, Treatment] = {}
+    """What is done about findings, instead of what the class does."""
+    deny: str | None = None
+    """A file of terms that must not be in the rows, one a line."""
+    regulated: tuple[RegulatedKind, ...] = ()
+    region: str | None = None
+    purpose: str | None = None
+    retain_days: Annotated[int, Field(ge=1)] | None = None
 
 
 class Resolution(Value):

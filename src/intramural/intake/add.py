@@ -17,15 +17,17 @@ from typing import Any, cast
 import orjson
 
 from intramural.domain.dataset import ExampleKind, Fault, Split
+from intramural.domain.findings import Finding, Redaction
 from intramural.domain.value import Digest, Value
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.intake.bounds import Progress
+from intramural.intake.findings.screen import Screen, Screening, raise_if_refused
 from intramural.intake.formats import DETECTION_ROWS, FORMATS, Format, detect, shown_names
 from intramural.intake.index import INDEX_FILE, write_index
 from intramural.intake.messages import MalformedRow
 from intramural.intake.rows import read_rows
 from intramural.intake.sides import Sides
-from intramural.intake.stored import HOLDOUT_FILE, PLAIN, TRAIN_FILE, example_digests, line_of
+from intramural.intake.stored import HOLDOUT_FILE, PLAIN, TRAIN_FILE, example_digests
 from intramural.sealing import Files
 
 __all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest"]
@@ -47,6 +49,8 @@ class IngestOptions:
     holdout: Path | None = None
     """A file that is the whole hold-out; nothing is cut from the source then."""
     skip_bad: bool = False
+    screening: Screening = field(default_factory=Screening)
+    """What is looked for in the rows, and what is done about it."""
 
 
 class Ingested(Value):
@@ -67,6 +71,8 @@ class Ingested(Value):
     train_digest: Digest
     holdout_digest: Digest
     index_digest: Digest
+    findings: tuple[Finding, ...]
+    redaction: Redaction | None
 
 
 def ingest(
@@ -124,18 +130,24 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
     total = source_bytes + holdout_bytes
     form = reading.format_of(source)
     sides = Sides(work, share, files)
+    screen = Screen(options.screening, total)
     try:
-        for line, group in reading.examples(source, form, lambda done, _: on_progress(done, total)):
-            sides.add(line, group)
+        examples = reading.examples(source, form, lambda done, _: on_progress(done, total))
+        for line, group, before in screen.rows(examples, file=1):
+            screen.side(sides.add(line, group, before))
         reading.raise_if_faulty(source)
         if options.holdout:
             reading.side = "hold-out"
             held = reading.format_of(options.holdout)
             if held.kind != form.kind:
                 raise InvalidInput(f"The hold-out holds {held.kind} examples, the source {form.kind} examples.")
-            for line, _ in reading.examples(options.holdout, held, lambda done, _: on_progress(source_bytes + done, total)):
-                sides.add_holdout(line)
+            examples = reading.examples(options.holdout, held, lambda done, _: on_progress(source_bytes + done, total))
+            for line, _, before in screen.rows(examples, file=2):
+                sides.add_holdout(line, before)
+                screen.side(True)
             reading.raise_if_faulty(options.holdout)
+        findings = screen.findings()
+        raise_if_refused(findings, source.name, options.screening.classification)
         _check_not_empty(sides, source, options)
         sides.settle()
     finally:
@@ -159,6 +171,8 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
         train_digest=sides.train.digest,
         holdout_digest=sides.holdout.digest,
         index_digest=index_digest,
+        findings=findings,
+        redaction=screen.redaction(),
     )
 
 
@@ -203,8 +217,8 @@ class _Reading:
             )
         return detect((row for row in rows if not isinstance(row, Fault)), source.name)
 
-    def examples(self, source: Path, form: Format, on_progress: Progress) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield the line of each example of *source* and the value that groups it."""
+    def examples(self, source: Path, form: Format, on_progress: Progress) -> Iterator[tuple[int, dict[str, Any], bytes | None]]:
+        """Yield each example of *source* with its line in the file and the value that groups it."""
         group_by, convert, unused = self._options.split.group_by, form.convert, self.unused
         field_of = self._field_of(form)
         for line, row in read_rows(source, on_progress):
@@ -213,13 +227,13 @@ class _Reading:
                 self._note(cast(Fault, row))
                 continue
             try:
-                example = line_of(convert(field_of(row), unused))
+                example = convert(field_of(row), unused)
                 group = None if group_by is None else _group(row, group_by)
             except MalformedRow as fault:
                 self._note(self._fault(line, fault, form, row))
                 continue
             if not self.fault_count or self._options.skip_bad:
-                yield example, group
+                yield line, example, group
 
     def raise_if_faulty(self, source: Path) -> None:
         """Raise `InvalidInput` that names the faulty rows, unless they were to be skipped."""

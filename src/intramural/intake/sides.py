@@ -100,14 +100,15 @@ class Sides:
         self.before = array("Q")
         """In pairs: the hash of an example that was redacted, and of what it was before."""
 
-    def add(self, line: bytes, group: bytes | None = None, before: bytes | None = None) -> None:
-        """Write the example *line*, which was *before* it was redacted, to the side its hash, or its *group*'s, says."""
+    def add(self, line: bytes, group: bytes | None = None, before: bytes | None = None) -> bool:
+        """Write *line*, *before* it was redacted, to the side of its hash, or its *group*'s; tell if that is the hold-out."""
         own = hash_of(line)
         if before is not None:
             self.before.extend((own, hash_of(before)))
         key = own if group is None else hash_of(group)
         side = self.holdout if key < self._below else self.train
         side.write(line, own, None if group is None else key)
+        return side is self.holdout
 
     def add_holdout(self, line: bytes, before: bytes | None = None) -> None:
         """Write the example *line* to the hold-out, whatever its hash says."""

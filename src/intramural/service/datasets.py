@@ -12,12 +12,14 @@ from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenSt
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
-from intramural.errors import InvalidInput, NotFound
+from intramural.errors import InvalidInput, NotFound, Refused
 from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
+from intramural.service.policies import treatments
 from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
+from intramural.service.screening import screening_of
 from intramural.store import Reading, Transaction
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on
         base = find_model(ctx, tx, options.base) if options.base is not None else None
     sealed = dataset_files(ctx, name)
     with scratch(ctx.home) as work:
-        taken = _ingest(path, work, options, on_progress, sealed.files)
+        try:
+            taken = _ingest(ctx, path, work, options, on_progress, sealed.files)
+        except Refused as refusal:
+            raise ctx.refuse(Action.DATASET_ADD, refusal, target=name) from None
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
@@ -59,7 +64,9 @@ def _store(
     tokens: tuple[TokenStatistics, ...],
 ) -> DatasetVersion:
     what = {"kind": taken.kind, "train": taken.train_digest, "holdout": taken.holdout_digest}
-    digest = digest_of({**what, "split": taken.split.document(), "class": options.classification})
+    labels = _labels(options)
+    said = {name: value for name, value in labels.items() if value}
+    digest = digest_of({**what, "split": taken.split.document(), "class": options.classification, **said})
     with ctx.read() as tx:
         before = tx.datasets.with_digest(ctx.project, name, digest)
     is_whole = before is not None and _is_whole(ctx, before)
@@ -76,6 +83,7 @@ def _store(
             version=newest.version + 1 if newest else 1,
             digest=digest,
             classification=options.classification,
+            **labels,
             **_places(sides),
             tokens=tokens,
             added_at=ctx.now(),
@@ -83,6 +91,11 @@ def _store(
         )
         tx.datasets.add(ctx.project, dataset)
         return dataset
+
+
+def _labels(options: DatasetOptions) -> dict[str, Any]:
+    """Return what the owner says of the data; it is part of the version's digest where something was said."""
+    return {name: getattr(options, name) for name in ("regulated", "region", "purpose", "retain_days")}
 
 
 def _places(sides: tuple[Digest, ...]) -> dict[str, Any]:
@@ -97,15 +110,20 @@ def _is_whole(ctx: Context, dataset: DatasetVersion) -> bool:
     )
 
 
-def _ingest(path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles) -> Ingested:
+def _ingest(
+    ctx: Context, path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles
+) -> Ingested:
     from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only this verb reads files
 
+    options = options.model_copy(update={"on": treatments(ctx, options.classification, options.on)})
+    screening = screening_of(options, files.keys.get(files.key_id), ctx.home)
     wanted = IngestOptions(
         format=options.source_format,
         mapping=options.mapping,
         split=options.split,
         holdout=Path(options.holdout) if options.holdout else None,
         skip_bad=options.skip_bad,
+        screening=screening,
     )
     return ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"), files)
 
