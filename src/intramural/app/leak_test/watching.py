@@ -118,10 +118,12 @@ class Watch:
 
     def _look_at_process(self, pid: int, began: float) -> None:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if not words:
+            return  # it ends just now
         known = self._processes.get((pid, began))
         if known != (line := words.replace(b"\0", b" ").decode(errors="replace").strip()):
             self._processes[pid, began] = line
-            name = " ".join(each for each in line.split()[1:5] if not each.startswith("/"))
+            name = _name_of(line)
             own = b"intramural.cli.main" in words
             self._note(
                 (each for each in search(self._nest, words) if not (own and each.planted in {Planted.NAME, Planted.FIELD})),
@@ -156,7 +158,9 @@ class Watch:
                     continue
                 is_outside = not target.startswith(f"{self._root}/")
                 if is_outside or target.endswith(" (deleted)"):
-                    self._search_file(Path(each.path), f"{target}, open in {line[:60]}", f"{status.st_dev}:{status.st_ino}")
+                    self._search_file(
+                        Path(each.path), f"{target}, open in {_name_of(line)}", f"{status.st_dev}:{status.st_ino}"
+                    )
 
     def _look_at_files(self) -> None:
         for folder, folders, files in os.walk(self._root):
@@ -202,6 +206,12 @@ class Watch:
             elif (key := (each.canary, place, each.encoding + each.inside)) not in self._told:
                 self._told.add(key)
                 self.hits.append(LeakHit(place=place, **each._asdict()))
+
+
+def _name_of(line: str) -> str:
+    """Return what a command line is about: its module and the words after it, without paths and options."""
+    rest = line.partition(" -m ")[2] or line
+    return " ".join(each for each in rest.split()[:4] if not each.startswith(("/", "-")))
 
 
 def _writes(pid: int, descriptor: str) -> bool:
