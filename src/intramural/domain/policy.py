@@ -19,6 +19,7 @@ from intramural.domain.confinement import Destination, Level
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.strict_yaml import read
+from intramural.domain.treatments import treatments_for
 from intramural.domain.value import Digest, Instant, Value, digest_of
 from intramural.errors import InvalidInput
 
@@ -183,6 +184,8 @@ def _at_least_as(lower: Rules | None, rules: Rules) -> Rules:
 
 
 def _check_order(policy: Policy) -> None:
+    for each in Classification:
+        treatments_for(each, policy.of(each).redaction)  # raises for what cannot be done about a kind
     for lower, higher in pairwise(Classification):
         for name, is_at_least in _AT_LEAST.items():
             if not is_at_least(getattr(policy.of(higher), name), getattr(policy.of(lower), name)):

@@ -247,7 +247,7 @@ def _left_in(data: DatasetVersion) -> dict[FindingKind, int] | None:
     """Return the findings that were kept in the rows; None where nobody looked."""
     if "findings" not in data.model_fields_set:
         return None
-    return {each.kind: each.count for each in getattr(data, "findings", ()) if each.treatment is Treatment.KEEP}
+    return {each.kind: each.count for each in data.findings if each.treatment is Treatment.KEEP}
 
 
 def _in_quarantine(tx: Reading, project: ProjectId, concerned: tuple[Named, ...] | list[Named]) -> tuple[str, ...]:

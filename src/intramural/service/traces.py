@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from intramural.domain.access import Action
 from intramural.domain.artifact import ArtifactKind
 from intramural.domain.dataset import DatasetVersion, Split
+from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import JobState
 from intramural.domain.lineage import ObjectKind, Trace, TracedVersion
 from intramural.domain.value import Digest
@@ -62,11 +63,15 @@ def trace_rows(ctx: Context, path: Path, options: DatasetOptions, on_progress: O
 def _hashes(ctx: Context, path: Path, options: DatasetOptions, on_progress: OnProgress) -> Hashes:
     """Return the hash of each example of the file, in its order; its copy on the disk is sealed, the key in memory only."""
     from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only these verbs read files
+    from intramural.intake.findings.screen import Screening  # noqa: PLC0415
     from intramural.intake.index import hashes_of  # noqa: PLC0415
 
+    as_they_are = Screening(said=dict.fromkeys(FindingKind, Treatment.KEEP))
     key = ScopeKey(ctx.new_id("key"), secrets.token_bytes(32))
     files = SealedFiles(Keyring([key]), SealContext(ctx.project, "dataset", "traced rows"), key.id)
-    wanted = IngestOptions(format=options.source_format, mapping=options.mapping, split=Split(holdout_share=0))
+    wanted = IngestOptions(
+        format=options.source_format, mapping=options.mapping, split=Split(holdout_share=0), screening=as_they_are
+    )
     with scratch(ctx.home) as work:
         ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"), files)
         with files.open(work / TRAIN, TRAIN) as rows:

@@ -1,5 +1,8 @@
 """A policy is asked at the door, at the start and on the way out; what it refuses is told and recorded."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -12,8 +15,10 @@ from intramural.domain.findings import Treatment
 from intramural.domain.job import JobState
 from intramural.domain.label import Label
 from intramural.domain.policy import default_policy
+from intramural.domain.views import DatasetOptions
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.artifacts import export_artifact
+from intramural.service.datasets import add_dataset
 from intramural.service.jobs import explain_job, list_jobs, resolve_job, resume_job, show_job, submit_job
 from intramural.service.policies import egress_of, set_policy, show_policy, treatments
 from intramural.service.runs import claim_run
@@ -276,6 +281,52 @@ def test_what_the_policy_says_of_findings_is_told(owner):
 
     assert treatments(owner, Classification.INTERNAL) == {"email": "mask"}
     assert treatments(owner, Classification.RESTRICTED) == {"email": "drop", "card": "refuse"}
+
+
+@pytest.fixture
+def add_mail(owner, tmp_path):
+    def add_mail(**options):
+        rows = [{"prompt": f"From person{n}@example.com: question {n}", "completion": f"Answer {n}."} for n in range(30)]
+        (tmp_path / "mail.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+        return add_dataset(owner, tmp_path / "mail.jsonl", "mail", DatasetOptions(**options), lambda *_: None)
+
+    return add_mail
+
+
+def test_data_is_redacted_as_the_policy_says_when_it_is_added(owner, add_mail, decisions):
+    set_policy(owner, "every_class: {redaction: {email: mask}}")
+
+    (found,) = [each for each in add_mail().findings if each.kind == "email"]
+    assert (found.treatment, found.count) == (Treatment.MASK, 30)
+    with pytest.raises(Refused):
+        add_mail(on={"email": "keep"})
+    assert decisions()[-1] == ("dataset:add", "refused", "redaction")
+
+
+def test_data_that_keeps_what_the_policy_wants_redacted_by_now_is_not_trained_on(owner, a_stored_job, add_mail):
+    a_stored_job()
+    add_mail(on={"email": "keep"})
+    assert submit_job(owner, a_spec(data="mail"))
+    set_policy(owner, "every_class: {redaction: {email: mask}}")
+
+    with pytest.raises(Refused) as caught:
+        submit_job(owner, a_spec(data="mail"))
+    assert caught.value.about["rule"] == "redaction"
+    assert "30 of email" in caught.value.message
+    add_mail()
+    assert submit_job(owner, a_spec(data="mail"))
+
+
+def test_data_that_was_never_scanned_is_not_trained_on_where_the_policy_redacts(owner, a_stored_job):
+    a_stored_job()
+    with closing(sqlite3.connect(owner.home / "intramural.db")) as database:  # as versions were stored before there were scans
+        database.execute("UPDATE dataset_versions SET document = json_remove(document, '$.findings')")
+        database.commit()
+    set_policy(owner, "every_class: {redaction: {email: mask}}")
+
+    with pytest.raises(Refused) as caught:
+        submit_job(owner, a_spec())
+    assert "was never scanned" in caught.value.message
 
 
 def test_who_adds_data_may_be_stricter_than_the_policy_and_not_laxer(owner):

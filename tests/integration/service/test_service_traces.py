@@ -148,6 +148,26 @@ def test_quarantine_is_told(owner, add, trace):
     assert trace([3]).versions[0].quarantined
 
 
+def test_rows_that_were_redacted_are_found_as_they_came_and_as_they_are_stored(owner, add, trace, tmp_path):
+    row = {"prompt": "Write to alice.meyer@example.com at once", "completion": "Done."}
+    rest = [{"prompt": f"Question {n}", "completion": f"Answer {n}."} for n in range(20)]
+    file = tmp_path / "mail.jsonl"
+    file.write_text("".join(json.dumps(each) + "\n" for each in [row, *rest]))
+    add_dataset(owner, file, "mail", DatasetOptions(on={"email": "mask"}), silent)
+    asked = {
+        "came": row,
+        "stored": {**row, "prompt": "Write to <EMAIL> at once"},
+        "else": {**row, "prompt": "Write to bob@x.org"},
+    }
+
+    found = {}
+    for name, each in asked.items():
+        (tmp_path / name).write_text(json.dumps(each) + "\n")
+        found[name] = trace_rows(owner, tmp_path / name, DatasetOptions(source_format="prompt-completion"), silent).found
+
+    assert found == {"came": 1, "stored": 1, "else": 0}
+
+
 def test_tracing_is_an_act_that_names_no_row(owner, make_context, add, trace):
     add(range(20))
     trace([3])

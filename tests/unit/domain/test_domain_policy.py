@@ -106,6 +106,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key():
         "confidential: {retention_days: '90'}",
         "confidential: {redaction: {email: forget}}",
         "confidential: {redaction: {e-mail: mask}}",
+        "confidential: {redaction: {over_long: mask}}",
         "confidential: {suites: [vibes]}",
         "confidential: {approvals: -1}",
         "confidential: {spot: maybe}",
