@@ -26,6 +26,7 @@ from intramural.app.scheduler import LOCK, ensure_scheduler
 from intramural.domain.spec import Evaluate, JobClass, JobSpec, Train
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.intake.made_tickets import write_tickets
+from intramural.walls.confined import adopt
 
 PLACES = ("scheduler is there", "run claimed", "inputs staged", "process forked", "main entered", "first forward pass")
 
@@ -46,8 +47,9 @@ def main():
             warm = [one(client, home) for _ in range(rounds)]
             load = pace(client, home)
         finally:
-            for name, part in ((LOCK, 1), ("warm.lock", 0)):
-                os.kill(int((home / name).read_text().split(":")[part]), signal.SIGTERM)
+            os.kill(int((home / LOCK).read_text().split(":")[1]), signal.SIGTERM)
+            for waiting in home.glob("walls/*/walls.json"):
+                adopt(waiting.parent).close()
     print(f"{'seconds after the submission':<30}{'cold':>8}{'warm p50':>10}{'worst':>8}   ({rounds} warm rounds)")
     for place in PLACES:
         found = [each[place] for each in warm]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from intramural.domain.workload import PID_FILE
-from intramural.scheduler.processes import Process
+from intramural.scheduler.processes import process_of
 
 
 class LocalRunControl:
@@ -14,10 +13,10 @@ class LocalRunControl:
 
     def kill(self, run_folder: Path) -> bool:
         """Send SIGKILL to the run's process group; tell whether there was a process."""
-        process = Process.read(run_folder / PID_FILE)
+        process = process_of(run_folder)
         return process is not None and process.kill()
 
     def checkpoint(self, run_folder: Path) -> bool:
         """Ask the run for a checkpoint now; tell whether there was a process."""
-        process = Process.read(run_folder / PID_FILE)
+        process = process_of(run_folder)
         return process is not None and process.send(signal.SIGUSR1)

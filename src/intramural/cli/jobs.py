@@ -194,6 +194,7 @@ def _print_report(report: JobReport) -> None:
             ("peak memory", size(report.peak_memory_bytes) if report.peak_memory_bytes else None),
             ("checkpoints", count(len(report.checkpoints))),
             ("attempts", count(len(report.attempts))),
+            ("walls", next((each.walls.sentence for each in reversed(report.attempts) if each.walls), None)),
         ]
     )
     results = result_table(report)

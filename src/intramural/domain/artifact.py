@@ -17,6 +17,8 @@ class ArtifactKind(StrEnum):
     EVALUATION = "evaluation"
     LOGS = "logs"
     METRICS = "metrics"
+    RECEIPT = "receipt"
+    """What a run tried to reach, and under which walls it ran."""
 
 
 class Lineage(Value):

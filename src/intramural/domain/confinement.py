@@ -132,6 +132,8 @@ class Confinement(Value):
     """Files and folders it may read, beside the system's programs and libraries."""
     run_directory: Folder | None = None
     """A folder of this machine it may write, at the same path inside; none: one in memory, gone with the run."""
+    kept: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], ...] = ()
+    """Folders in the run directory that it may only read; they are there before it starts."""
     run_bytes: Annotated[int, Field(gt=0)] = GIBIBYTE
     """What a run directory in memory may hold."""
     devices: tuple[Annotated[str, AfterValidator(_device)], ...] = ()
@@ -148,6 +150,8 @@ class Confinement(Value):
         run = PurePosixPath(self.run_directory) if self.run_directory else None
         if run is not None and any(PurePosixPath(each).is_relative_to(run) for each in self.read_only):
             raise ValueError("a read-only path lies in the run directory")
+        if run is None and self.kept:
+            raise ValueError("there are no kept folders in a run directory in memory")
         places = [(each.host, each.port) for each in self.egress]
         if len(set(places)) != len(places):
             raise ValueError("a destination is listed twice")
@@ -226,3 +230,46 @@ class Receipt(Value):
     def unseen(self) -> tuple[str, ...]:
         """What this receipt cannot know."""
         return UNSEEN[self.level]
+
+    @property
+    def summary(self) -> WallsSummary:
+        """Return what may be told outside the seal."""
+        return WallsSummary(
+            level=self.level,
+            complete=self.complete,
+            allowed=sum(each.allowed for each in self.attempts),
+            refused=sum(not each.allowed for each in self.attempts) + self.left_out,
+            around_proxy=self.around_proxy,
+            up_bytes=sum(each.up_bytes for each in self.attempts),
+            down_bytes=sum(each.down_bytes for each in self.attempts),
+            limits=self.limits,
+        )
+
+
+class WallsSummary(Value):
+    """How a run was confined and what it tried, in numbers: a host's name is the run's choice and stays in its receipt."""
+
+    level: Level
+    complete: bool = False
+    """False where the supervisor was killed before it could finish the receipt."""
+    allowed: int = 0
+    """Connections that the policy's list let through."""
+    refused: int = 0
+    """Connections that were asked for and refused."""
+    around_proxy: int | None = None
+    """Packets and connections that found no way out."""
+    up_bytes: int = 0
+    down_bytes: int = 0
+    limits: Annotated[dict[str, str], Field(default_factory=dict)]
+    """Each limit, and what enforces it."""
+
+    @property
+    def sentence(self) -> str:
+        """Return it in words."""
+        if self.level is Level.NONE:
+            return "not confined: nothing stood between this run and the machine"
+        tried = [f"{self.refused} attempts to connect refused"] if self.refused else []
+        tried += [f"{self.allowed} connections allowed"] if self.allowed else []
+        tried += [f"{self.around_proxy} packets found no way out"] if self.around_proxy else []
+        cut = "" if self.complete else "; its receipt was cut short"
+        return f"confined by {self.level.value}; {', '.join(tried) or 'it tried to reach nothing'}{cut}"

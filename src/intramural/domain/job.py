@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Self
 
 from intramural.domain.cause import Cause, Failure, is_lost
+from intramural.domain.confinement import WallsSummary
 from intramural.domain.label import Label
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, Instant, JobId, ProjectId, RunId, Value
@@ -87,6 +88,8 @@ class Run(Value):
     failure: Failure | None = None
     checkpoint_step: int = 0
     """The newest checkpoint this attempt wrote, or began from; 0 for none."""
+    walls: WallsSummary | None = None
+    """How it was confined; none in a run that did not begin, or from before there were walls."""
 
     def renewed(self, *, holder: str, now: datetime, seconds: float) -> Self:
         """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when it is not ours."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause
+from intramural.domain.confinement import WallsSummary
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import JobState, Outcome
@@ -44,6 +45,8 @@ class AttemptLine(Value):
     cause: Cause | None
     resumed_from_step: int | None
     evidence: str | None
+    walls: WallsSummary | None = None
+    """How it was confined and what it tried to reach; its sealed receipt is an artifact."""
 
 
 class Measured(Value):

@@ -8,6 +8,8 @@ be in the middle of it, or was killed there.
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -48,15 +50,16 @@ class EventTail:
     def _lines(self) -> list[bytes]:
         chunk, size = b"", MOST_BYTES
         try:
-            with self._path.open("rb") as file:
+            with open(self._path, "rb", opener=through_no_link) as file:
                 while True:
                     file.seek(self._offset)
                     chunk = file.read(size)
                     if len(chunk) < size or b"\n" in chunk or size >= LONGEST_LINE:
                         break
                     size *= 2
-        except FileNotFoundError:
-            pass
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ELOOP}:  # nothing yet, or a link of the run's own making
+                raise
         self.at_end = len(chunk) < size
         whole, newline, _ = chunk.rpartition(b"\n")
         if not newline and not self.at_end:
@@ -76,11 +79,16 @@ class EventTail:
         return event
 
 
+def through_no_link(path: str, flags: int) -> int:
+    """Open a file that the run may have put there: a link would lead to a file of this side, a pipe would keep it waiting."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def log_tail(path: Path) -> str:
     """Return the end of a log, or nothing where there is none."""
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+        with open(path, "rb", opener=through_no_link) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
             return file.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

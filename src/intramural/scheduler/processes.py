@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from intramural.domain.workload import PID_FILE
+
 
 @dataclass(frozen=True)
 class Process:
@@ -81,6 +83,15 @@ class Process:
             yield handle if self.is_alive() else None
         finally:
             os.close(handle)
+
+
+def process_of(run_folder: Path) -> Process | None:
+    """Return the process of a run, as its walls wrote it down; a run without walls has a `pid.json`."""
+    state = run_folder.parent.parent / "walls" / run_folder.name / "walls.json"
+    try:
+        return Process(**json.loads(state.read_text())["job"])
+    except FileNotFoundError:
+        return Process.read(run_folder / PID_FILE)
 
 
 def boot_id() -> str:

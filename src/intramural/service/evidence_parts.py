@@ -8,6 +8,7 @@ from typing import Any
 from intramural.domain.artifact import ArtifactKind
 from intramural.domain.attestation import Resource
 from intramural.domain.audit import AuditEntry, AuditFilter
+from intramural.domain.confinement import UNSEEN
 from intramural.domain.evidence import Part, compute_of
 from intramural.domain.job import Job, Run
 from intramural.domain.keys import dataset_scope, job_scope
@@ -140,6 +141,8 @@ def _receipts(ctx: Context, runs: list[Run]) -> dict[str, Any]:
         with suppress(NotFound):
             receipt = read_receipt(ctx.home / "walls" / run.id)
             found[run.id] = {**receipt.document(), "unseen": list(receipt.unseen)}
+        if found[run.id] is None and run.walls is not None:  # the receipt itself is sealed with the run
+            found[run.id] = {**run.walls.document(), "unseen": list(UNSEEN[run.walls.level])}
     said = None if all(found.values()) else "A run without a receipt was not confined: what it reached is not known."
     return {"runs": found, "said": said}
 

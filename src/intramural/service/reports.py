@@ -191,6 +191,7 @@ def _attempts(rows: Rows, runs: list[Run]) -> tuple[AttemptLine, ...]:
             cause=run.failure.cause if run.failure else None,
             resumed_from_step=resumed.get(run.id),
             evidence=run.failure.evidence if run.failure else None,
+            walls=run.walls,
         )
         for run in runs
     )

@@ -19,7 +19,7 @@ from intramural.domain.job import Job, JobState, Run
 from intramural.domain.value import Digest, RunId
 from intramural.domain.views import Claim
 from intramural.domain.workload import CHECKPOINTS, INPUTS, OUTPUTS, SPEC_FILE, Sealing, WorkloadSpec
-from intramural.errors import NotFound
+from intramural.errors import IntegrityFailure, NotFound
 from intramural.service.context import Context
 from intramural.service.scope_keys import check_readable
 from intramural.store import Reading
@@ -84,17 +84,31 @@ def _workload(claim: Claim, data: DatasetVersion, sealing: Sealing) -> WorkloadS
 
 def _link_checkpoints(source: Path, target: Path) -> None:
     """Hard-link every checkpoint under *source* that *target* lacks; the run they come from has ended."""
-    if not source.is_dir():
+    if source.is_symlink() or not source.is_dir():
         return
     for checkpoint in sorted(source.glob("step-*")):
         mine = target / checkpoint.name
-        if checkpoint.is_dir() and not mine.exists():
+        if checkpoint.is_dir() and not checkpoint.is_symlink() and not mine.exists():
             mine.mkdir(mode=0o700, parents=True)
             for file in checkpoint.iterdir():
                 _link(file, mine / file.name)
 
 
+def check_left(folder: Path) -> None:
+    """Raise `IntegrityFailure` for a link or a special file in what a run left: it would lead to files of this side."""
+    if not folder.exists() and not folder.is_symlink():
+        return
+    for path in (folder, *folder.rglob("*")) if folder.is_dir() and not folder.is_symlink() else (folder,):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise IntegrityFailure(
+                "The run left something that is neither a file nor a folder.",
+                hint="Nothing of it was kept; look at the trainer.",
+            )
+
+
 def _link(source: Path, target: Path) -> None:
+    if source.is_symlink() or not source.is_file():
+        return  # a checkpoint that lacks it does not verify
     try:
         os.link(source, target)
     except OSError:  # a file system without links

@@ -29,7 +29,8 @@ from intramural.errors import StaleFence
 from intramural.sealing import Keyring, SealedFiles
 from intramural.service.context import Context
 from intramural.service.policies import failure_of, judge_start
-from intramural.service.run_directories import clear_runs, dataset_of, stage_run, sweep_runs
+from intramural.service.receipts import clear_receipt, receipt_file, walls_summary
+from intramural.service.run_directories import check_left, clear_runs, dataset_of, stage_run, sweep_runs
 from intramural.service.scope_keys import ScopeFiles, artifact_files, files_of_dataset, job_files
 from intramural.store import Reading
 from intramural.vault import Tree
@@ -196,12 +197,14 @@ def end_run(
     with ctx.act(Action.RUN_END, project, target=run_id) as tx:
         run = tx.runs.get(run_id)
         step = max(checkpoint_step, run.checkpoint_step)
-        run = run.ended(outcome, failure, fence=fence, now=ctx.now()).model_copy(update={"checkpoint_step": step})
+        known = {"checkpoint_step": step, "walls": walls_summary(ctx, run_id)}
+        run = run.ended(outcome, failure, fence=fence, now=ctx.now()).model_copy(update=known)
         job = tx.jobs.get(run.job_id).ended(outcome, now=ctx.now(), failure=failure, checkpoint_step=step)
         tx.runs.save(run)
         tx.jobs.save(job)
         ended = tx.runs.of_job(job.id)
     clear_runs(ctx, ended, job.state)
+    clear_receipt(ctx, run_id)
     return job
 
 
@@ -211,7 +214,7 @@ def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path)
         job = tx.jobs.get(tx.runs.get(run_id).job_id)
     left = job_files(ctx, job.project, job.id)
     with ctx.vault.adding():
-        found = _put_outputs(ctx, run_folder, left.files)
+        found = _put_outputs(ctx, run_folder, left.files, receipt_file(ctx, run_id))
         with ctx.store.writing() as tx:
             run = tx.runs.get(run_id)
             run.lease.check(fence)
@@ -224,7 +227,9 @@ def collect_artifacts(ctx: Context, run_id: RunId, fence: int, run_folder: Path)
             return made
 
 
-def _put_outputs(ctx: Context, run_folder: Path, sealed: SealedFiles) -> dict[ArtifactKind, tuple[Digest, Tree]]:
+def _put_outputs(
+    ctx: Context, run_folder: Path, sealed: SealedFiles, receipt: Path | None
+) -> dict[ArtifactKind, tuple[Digest, Tree]]:
     outputs = run_folder / OUTPUTS
     folders = {ArtifactKind.ADAPTER: outputs / "adapter", ArtifactKind.MERGED_MODEL: outputs / "merged"}
     files = {
@@ -232,6 +237,10 @@ def _put_outputs(ctx: Context, run_folder: Path, sealed: SealedFiles) -> dict[Ar
         ArtifactKind.LOGS: run_folder / LOG_FILE,
         ArtifactKind.METRICS: run_folder / EVENTS_FILE,
     }
+    for path in (outputs, *folders.values(), *files.values()):
+        check_left(path)
+    if receipt is not None:
+        files[ArtifactKind.RECEIPT] = receipt
     return {
         **{
             kind: ctx.vault.put_sealed_tree(folder, artifact_files(sealed, kind))

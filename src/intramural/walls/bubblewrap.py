@@ -77,6 +77,8 @@ def options(confinement: Confinement, environment: dict[str, str]) -> list[str]:
         words += ["--size", str(confinement.run_bytes), "--perms", "0700", "--tmpfs", RUN_IN_MEMORY]
     else:
         words += ["--bind", run, run]
+        for name in confinement.kept:
+            words += ["--ro-bind", f"{run}/{name}", f"{run}/{name}"]
     words += ["--chdir", run or RUN_IN_MEMORY, "--clearenv"]
     for name, value in environment.items():
         words += ["--setenv", name, value]

