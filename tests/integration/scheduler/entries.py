@@ -4,6 +4,7 @@ Workloads for the tests: real processes that do what their job's name says.
 `main` stands where `intramural.workloads.train:main` stands; it imports next to nothing.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -124,4 +125,22 @@ def work(run: Path, steps: int) -> int:
     return 0
 
 
-BEHAVIOURS = {each.__name__: each for each in (succeed, leave, keys, fail, die, sleep, deaf, environment, work)}
+def peek(run: Path, _: int) -> int:
+    """Write down what of the home can be read, and what of the folder's inputs can be written."""
+    home = run.parent.parent
+    seen = [str(each.relative_to(home)) for each in home.rglob("*") if run != each and run not in each.parents]
+    written = []
+    for name in ("new", "row"):
+        with contextlib.suppress(OSError):
+            (run / "inputs" / name).write_text("x")
+            written.append(name)
+    with contextlib.suppress(OSError):
+        (run / "inputs" / "row").chmod(0o600)
+        written.append("mode")
+    interfaces = Path("/proc/net/dev").read_text().count(":")
+    (run / "peek.json").write_text(json.dumps({"seen": sorted(seen), "written": written, "interfaces": interfaces}))
+    (run / "outputs").symlink_to("/etc")
+    return 0
+
+
+BEHAVIOURS = {each.__name__: each for each in (succeed, leave, keys, fail, die, sleep, deaf, environment, work, peek)}
