@@ -74,6 +74,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "datasets/*"): lambda ctx, r: datasets.show_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/difference"): lambda ctx, r: datasets.diff_datasets(ctx, r.parts[0], r.query["to"]),
     ("POST", "datasets/*/sample"): lambda ctx, r: datasets.sample_dataset(ctx, r.parts[0], r.body["count"], r.body["side"]),
+    ("POST", "scans"): lambda ctx, r: datasets.scan_dataset(
+        ctx, r.body["source"], _read(DatasetOptions, r.body["options"]), r.on_progress
+    ),
+    ("POST", "scans/score"): lambda ctx, r: datasets.score_scan(
+        ctx, Path(r.body["sample"]), _read(DatasetOptions, r.body["options"]), r.on_progress
+    ),
     ("POST", "datasets/*/shred"): lambda ctx, r: keys.shred_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/certificates"): lambda ctx, r: keys.list_certificates(ctx, r.parts[0]),
     ("GET", "keys"): lambda ctx, _: keys.keys_status(ctx),

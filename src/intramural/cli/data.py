@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from intramural.cli.findings import days_of, print_findings, screening_options, treatments_of
 from intramural.cli.output import facts, in_colour, json_option, note, printable_lines, table, write_json
 from intramural.cli.progress import counting
+from intramural.cli.scanning import scan
 from intramural.cli.session import connect
 from intramural.cli.shredding import certificate, shred
 from intramural.cli.tracing import trace
@@ -23,12 +25,13 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 
 @click.group()
 def data() -> None:
-    """Data sets: add, list, show, diff, sample, shred, trace."""
+    """Data sets: add, scan, list, show, diff, sample, shred, trace."""
 
 
 data.add_command(shred)
 data.add_command(certificate)
 data.add_command(trace)
+data.add_command(scan)
 
 
 @data.command()
@@ -63,18 +66,29 @@ data.add_command(trace)
     show_default=True,
     help="How private the rows are; checkpoints and adapters inherit it.",
 )
+@click.option(
+    "--kinds", metavar="KIND,…", default="", help="What the rows hold: pii, phi, financial, ip (intellectual property)."
+)
+@click.option("--region", help="Where the rows are bound to stay.")
+@click.option("--purpose", metavar="TEXT", help="What they may be used for.")
+@click.option("--retain", "retain_days", metavar="180d", callback=days_of, help="How long they may be used, in d, w or y.")
+@screening_options
 @click.option("--base", metavar="MODEL", help="Count tokens as this base model sees them.")
 @json_option
 def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Check FILE row by row, split it, and store it as a new version of NAME."""
+    """Check FILE row by row, look for what should not be in it, split it, and store it as a new version of NAME."""
     from intramural.domain.dataset import Split  # noqa: PLC0415 - keeps `--help` fast
     from intramural.domain.views import DatasetOptions  # noqa: PLC0415
 
     holdout, share, group = (options.pop(key) for key in ("holdout", "holdout_share", "group_by"))
+    kinds, treatments, deny = (options.pop(key) for key in ("kinds", "treatments", "deny"))
     wanted = DatasetOptions(
         mapping=_pairs(mapping),
         holdout=str(holdout.absolute()) if holdout else None,
         split=Split(holdout_share=share, group_by=group, given_holdout=holdout is not None),
+        regulated=_kinds(kinds),
+        on=treatments_of(treatments),
+        deny=str(Path(deny).absolute()) if deny else None,
         **options,
     )
     client = connect()
@@ -87,6 +101,15 @@ def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **option
     print_dataset(added)
     if added.label in known:
         note(f"The same rows, split in the same way, are there already as {added.label}; no version was added.")
+
+
+def _kinds(listed: str) -> tuple[Any, ...]:
+    from intramural.domain.dataset import RegulatedKind  # noqa: PLC0415 - keeps `--help` fast
+
+    kinds = [each.strip().lower() for each in listed.split(",") if each.strip()]
+    if not {*kinds} <= {each.value for each in RegulatedKind}:
+        raise click.UsageError(f"--kinds takes {', '.join(RegulatedKind)}, separated by commas.")
+    return tuple(RegulatedKind(each) for each in dict.fromkeys(kinds))
 
 
 def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
@@ -176,6 +199,10 @@ def print_dataset(found: DatasetVersion) -> None:
             ("data", found.label),
             ("kind", f"{found.kind.value}, from {found.source_format}"),
             ("class", found.classification.value),
+            ("holds", ", ".join(each.value for each in found.regulated) or None),
+            ("region", found.region),
+            ("purpose", found.purpose),
+            ("retained", f"{count(found.retain_days)} days" if found.retain_days else None),
             ("training", f"{count(found.train_examples)} examples"),
             ("hold-out", f"{count(found.holdout_examples)} examples, {share}{grouped}"),
             (
@@ -195,6 +222,7 @@ def print_dataset(found: DatasetVersion) -> None:
         click.echo(printable_lines(f"  line {fault.line}{field}: {fault.reason}"))
     if found.fault_count > 20:
         click.echo(f"  and {count(found.fault_count - 20)} more; `--json` lists the first hundred.")
+    print_findings(found.findings, found.redaction)
     for each in found.tokens:
         _print_tokens(each)
 

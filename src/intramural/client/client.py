@@ -19,6 +19,7 @@ from intramural.domain.audit import AuditCheck, AuditEntry, AuditFilter, AuditPr
 from intramural.domain.dataset import DatasetDifference, DatasetVersion
 from intramural.domain.drill import DrillReceipt
 from intramural.domain.evidence import EvidenceBundle
+from intramural.domain.findings import ScanReport, ScanScore
 from intramural.domain.job import Job
 from intramural.domain.keys import KeysStatus, Rotation, ShredCertificate
 from intramural.domain.lineage import LineageTree, Quarantine, QuarantineAnswer, Trace
@@ -83,6 +84,16 @@ class Client:
         return Sample.model_validate(
             self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side})
         )
+
+    def scan_dataset(self, source: str, options: DatasetOptions | None = None, on_progress: OnProgress = silent) -> ScanReport:
+        """Look for findings in a file or a version; store nothing; recorded as an act."""
+        body = {"source": source, "options": (options or DatasetOptions()).document()}
+        return ScanReport.model_validate(self._call("POST", "/scans", body=body, on_progress=on_progress))
+
+    def score_scan(self, sample: Path, options: DatasetOptions | None = None, on_progress: OnProgress = silent) -> ScanScore:
+        """Return the scan's precision and recall on a labelled sample; recorded as an act."""
+        body = {"sample": str(sample), "options": (options or DatasetOptions()).document()}
+        return ScanScore.model_validate(self._call("POST", "/scans/score", body=body, on_progress=on_progress))
 
     def shred_dataset(self, name: str) -> ShredCertificate:
         """Destroy the keys of every version of a data set; return the certificate. Cannot be taken back."""

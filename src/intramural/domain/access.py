@@ -18,6 +18,7 @@ class Action(StrEnum):
     MODEL_REMOVE = "model:remove"
     DATASET_ADD = "dataset:add"
     DATASET_SAMPLE = "dataset:sample"
+    DATASET_SCAN = "dataset:scan"
     DATASET_TRACE = "dataset:trace"
     DATASET_SHRED = "dataset:shred"
     JOB_SUBMIT = "job:submit"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -17,11 +17,12 @@ from typing import Any, cast
 import orjson
 
 from intramural.domain.dataset import ExampleKind, Fault, Split
-from intramural.domain.findings import Finding, Redaction
+from intramural.domain.findings import Finding, Redaction, ScanReport
 from intramural.domain.value import Digest, Value
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.intake.bounds import Progress
 from intramural.intake.findings.screen import Screen, Screening, raise_if_refused
+from intramural.intake.findings.survey import survey
 from intramural.intake.formats import DETECTION_ROWS, FORMATS, Format, detect, shown_names
 from intramural.intake.index import INDEX_FILE, write_index
 from intramural.intake.messages import MalformedRow
@@ -30,7 +31,7 @@ from intramural.intake.sides import Sides
 from intramural.intake.stored import HOLDOUT_FILE, PLAIN, TRAIN_FILE, example_digests
 from intramural.sealing import Files
 
-__all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest"]
+__all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest", "scan_source"]
 
 AUTO = "auto"
 KEPT_FAULTS = 100
@@ -174,6 +175,15 @@ def _ingest(source: Path, work: Path, options: IngestOptions, on_progress: Progr
         findings=findings,
         redaction=screen.redaction(),
     )
+
+
+def scan_source(source: Path, options: IngestOptions, on_progress: Progress) -> ScanReport:
+    """Return what is in *source* without storing it; faulty rows are counted and left out."""
+    _check(options)
+    reading = _Reading(replace(options, skip_bad=True))
+    form = reading.format_of(source)
+    found = survey(reading.examples(source, form, on_progress), options.screening, source.name, _size(source))
+    return found.model_copy(update={"rows_read": reading.rows, "fault_count": reading.fault_count})
 
 
 def _size(path: Path) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from intramural.domain.access import Action
 from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenStatistics
+from intramural.domain.findings import ScanReport, ScanScore
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
 from intramural.errors import InvalidInput, NotFound, Refused
-from intramural.sealing import SealedFiles
+from intramural.sealing import ScopeKey, SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
 from intramural.service.policies import treatments
@@ -23,7 +24,8 @@ from intramural.service.screening import screening_of
 from intramural.store import Reading, Transaction
 
 if TYPE_CHECKING:
-    from intramural.intake.add import Ingested
+    from intramural.intake.add import Ingested, IngestOptions
+    from intramural.intake.findings.screen import Screening
 
 
 def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on_progress: OnProgress) -> DatasetVersion:
@@ -113,11 +115,17 @@ def _is_whole(ctx: Context, dataset: DatasetVersion) -> bool:
 def _ingest(
     ctx: Context, path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles
 ) -> Ingested:
-    from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only this verb reads files
+    from intramural.intake.add import ingest  # noqa: PLC0415  only this verb reads files
 
     options = options.model_copy(update={"on": treatments(ctx, options.classification, options.on)})
     screening = screening_of(options, files.keys.get(files.key_id), ctx.home)
-    wanted = IngestOptions(
+    return ingest(path, work, _read_as(options, screening), lambda done, total: on_progress(done, total, "reading"), files)
+
+
+def _read_as(options: DatasetOptions, screening: Screening) -> IngestOptions:
+    from intramural.intake.add import IngestOptions  # noqa: PLC0415  only these verbs read files
+
+    return IngestOptions(
         format=options.source_format,
         mapping=options.mapping,
         split=options.split,
@@ -125,7 +133,6 @@ def _ingest(
         skip_bad=options.skip_bad,
         screening=screening,
     )
-    return ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"), files)
 
 
 def _statistics(ctx: Context, work: Path, base: BaseModelVersion, files: SealedFiles) -> TokenStatistics:
@@ -217,3 +224,30 @@ def _rows(ctx: Context, dataset: DatasetVersion, file: str) -> BinaryIO:
     files = files_of_dataset(ctx, dataset)
     sealed = dataset.train_sealed if file == TRAIN else dataset.holdout_sealed
     return ctx.vault.open_sealed(cast(Digest, sealed), files, file)
+
+
+def scan_dataset(ctx: Context, source: str, options: DatasetOptions, on_progress: OnProgress) -> ScanReport:
+    """Look for findings in a file, or in both sides of a version where no file is called so; an act that is recorded."""
+    from intramural.intake.add import scan_source  # noqa: PLC0415  only these verbs read files
+    from intramural.intake.findings.survey import survey  # noqa: PLC0415
+    from intramural.intake.stored import examples_of  # noqa: PLC0415
+
+    path = Path(source)
+    with ctx.act(Action.DATASET_SCAN, target=path.name if path.exists() else source) as tx:
+        dataset = None if path.exists() else find_dataset(ctx, tx, source)
+    screening = screening_of(options, ScopeKey.new("scan"), ctx.home)
+    if dataset is None:
+        return scan_source(path, _read_as(options, screening), lambda done, total: on_progress(done, total, "scanning"))
+    with _rows(ctx, dataset, TRAIN) as train, _rows(ctx, dataset, HOLDOUT) as holdout:
+        rows = ((number, each, None) for number, each in enumerate(examples_of(chain(train, holdout)), 1))
+        return survey(rows, screening, dataset.label, dataset.size_bytes)
+
+
+def score_scan(ctx: Context, sample: Path, options: DatasetOptions, on_progress: OnProgress) -> ScanScore:
+    """Return the scan's precision and recall on a labelled sample; an act that is recorded."""
+    from intramural.intake.findings.survey import score  # noqa: PLC0415  only these verbs read files
+
+    with ctx.act(Action.DATASET_SCAN, target=sample.name):
+        pass
+    screening = screening_of(options, ScopeKey.new("scan"), ctx.home)
+    return score(sample, screening, lambda done, total: on_progress(done, total, "scanning"))

@@ -83,8 +83,8 @@ WITH_LETTERS = (
 """The last has no checksum; its letters make it rare enough."""
 
 ANCHORS = (
-    rb"[0-9]{7}-?[A-Za-z][^A-Za-z]",
-    rb"[A-Za-z]{4,6}[0-9]{2}[A-Za-z0-9]{2}[0-9]{2}",
+    rb"[0-9]{7}-?[A-Za-z]",
+    rb"[A-Za-z]{4}[0-9]{2}[A-Za-z0-9]{2}[0-9A-Za-z]",
     rb"[0-9]{6}[-+A][0-9]{3}[0-9A-Y]",
     rb"[A-Z]{5}[0-9]{4}[A-Z]",
     rb"[0-9]\.[0-9]{3}\.[0-9]{3}-[0-9K]",
