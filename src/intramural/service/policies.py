@@ -216,7 +216,7 @@ def _facts(
     facts = Facts(
         region=ctx.region or UNSTATED,
         level=_unless_it_fails(ctx.level),
-        egress=(),  # the executor lets a run out to nothing
+        egress=(),  # no job asks for more than the lists of the policies give it: `egress_of`
         key_provider=ctx.keys.provider if ctx.keys else "local",
         records=RECORDS,
         suites=spec.evaluate.suites,
