@@ -99,7 +99,7 @@ def of(kind, request, tmp_path, monkeypatch):
             monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
             import boto3  # noqa: PLC0415 - an extra
 
-            made = boto3.client("kms", endpoint_url=address).create_key()
+            made = boto3.session.Session().client("kms", endpoint_url=address).create_key()
             choice |= {"provider": "aws", "address": address, "key": made["KeyMetadata"]["KeyId"]}
         case "pkcs11":
             address, pin = a_softhsm(tmp_path, monkeypatch)

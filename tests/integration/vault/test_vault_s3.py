@@ -34,7 +34,7 @@ def raw(server, monkeypatch):
 def make_bucket(server):
     import boto3  # noqa: PLC0415 - makes the bucket, nothing else
 
-    client = boto3.client("s3", endpoint_url=server, region_name="us-east-1")
+    client = boto3.session.Session().client("s3", endpoint_url=server, region_name="us-east-1")
     if "vault" not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
         client.create_bucket(Bucket="vault")
 

@@ -106,7 +106,7 @@ class AwsKeys:
             is_url = self._region is not None and "://" in self._region
             settings = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 2})
             where = {"endpoint_url": self._region} if is_url else {"region_name": self._region}
-            self._made = boto3.client("kms", config=settings, **where)
+            self._made = boto3.session.Session().client("kms", config=settings, **where)
         return self._made
 
 
