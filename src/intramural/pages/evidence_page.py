@@ -132,10 +132,10 @@ def _evaluation(part: Any, report: JobReport) -> list[tuple[str, str]]:
 
 def _receipt(part: Any, report: JobReport) -> list[tuple[str, str]]:
     found = [each for each in part["runs"].values() if each]
-    tried = [attempt for each in found for attempt in each["attempts"]]
+    allowed, refused = (sum(each[how] for each in found) for how in ("allowed", "refused"))
     return [
         ("Confined", ", ".join(sorted({each["level"] for each in found})) or "no run has a receipt"),
-        ("Connections", f"{len(tried)} tried, {sum(not each['allowed'] for each in tried)} refused" if found else ""),
+        ("Connections", f"{words.count(allowed)} allowed, {words.count(refused)} refused" if found else ""),
         ("Not known", part["said"] or ""),
     ]
 

@@ -15,6 +15,7 @@ from securesystemslib.signer import SSlibKey
 from factories import NOON
 from intramural.domain.access import Action, Role
 from intramural.domain.cause import Cause, Failure
+from intramural.domain.confinement import Level, WallsSummary
 from intramural.domain.evaluation import Evaluation, Score
 from intramural.domain.evidence import compute_of
 from intramural.domain.job import Outcome
@@ -174,6 +175,20 @@ def test_the_parts_say_what_is_on_record(bundle, ended):
     assert set(document(bundle, "receipt.json")["runs"].values()) == {None}
     scopes = {each["scope"] for each in document(bundle, "keys.json")["keys"]}
     assert scopes == {f"dataset:{ended.dataset_label.partition('@')[0]}", f"job:{ended.id}"}
+
+
+def test_a_confined_run_is_told_in_numbers(home, ended, tmp_path):
+    walls = WallsSummary(level=Level.NAMESPACES, complete=True, allowed=1, refused=2, limits={"processes": "cgroup"})
+    with home[0].store.writing() as tx:
+        for run in tx.runs.of_job(ended.id):
+            tx.runs.save(run.model_copy(update={"walls": walls}))
+
+    export_evidence(home[0], ended.id, tmp_path / "confined")
+
+    receipts = document(tmp_path / "confined", "receipt.json")
+    assert receipts["said"] is None
+    assert {each["refused"] for each in receipts["runs"].values()} == {2}
+    assert "2 allowed, 4 refused" in (tmp_path / "confined" / "index.html").read_text()
 
 
 def test_no_key_material_leaves(bundle, home):

@@ -58,7 +58,11 @@ class Given:
         self.many = self.folder / "many.jsonl"
         _json_lines(self.many, rows(MANY_ROWS, self._nest.lay("row of a command that was killed").text, "often"))
         self.packed = self.folder / "packed.jsonl.gz"
-        lines = [json.dumps(each) for each in rows(12, self._nest.lay("row of a packed file").text, "packed")]
+        mail, term = self._nest.lay("address in a row"), self._nest.lay("term of a deny-list")
+        self.denied = self.folder / "denied.txt"
+        self.denied.write_text(f"{term.latin}\n", encoding="utf-8")
+        mark = f"{self._nest.lay('row of a packed file').text} {mail.latin}@example.org {term.latin}"
+        lines = [json.dumps(each) for each in rows(12, mark, "packed")]
         self.packed.write_bytes(gzip.compress("\n".join(lines).encode()))
         self._write_tables()
 

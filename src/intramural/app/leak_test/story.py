@@ -74,6 +74,10 @@ class Story:
         for path in (self._given.packed, self._given.table, self._given.parquet):
             self.call("data", "add", path, "--name", path.name.partition(".")[0] + path.suffix)
 
+        self.call("data", "scan", self._given.packed, "--deny", self._given.denied)
+        self.call("data", "add", self._given.packed, "--name", "denied", "--deny", self._given.denied)
+        self.call("data", "add", self._given.packed, "--name", "masked", "--on", "email=mask")
+
     def add_faulty(self) -> None:
         """Add every bad file, and one with its faults left out."""
         for path in self._given.bad:
