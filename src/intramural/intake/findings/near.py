@@ -57,11 +57,9 @@ class NearRows:
         np = self._np
         plain = [text.lower().translate(_SPACES) for text in texts]
         sizes = np.fromiter(map(len, plain), dtype=np.int64, count=len(plain))
-        buffer = np.frombuffer(b"".join((*plain, b"\0" * 8)), dtype=np.uint8)
         total = int(sizes.sum())
-        pieces = np.zeros(total, dtype=np.uint64)
-        for place in range(PIECE):
-            pieces = (pieces << np.uint64(8)) | buffer[place : place + total].astype(np.uint64)
+        windows = np.ndarray((total,), dtype="<u8", buffer=b"".join((*plain, b"\0" * 8)), strides=(1,))
+        pieces = windows & np.uint64((1 << 8 * PIECE) - 1)
         pieces *= np.uint64(0x9E3779B97F4A7C15)
         pieces ^= pieces >> np.uint64(29)
         ends = np.cumsum(sizes)

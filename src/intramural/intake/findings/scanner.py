@@ -36,7 +36,7 @@ class Joined:
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
         self._encoded = [each.encode("utf-8", "surrogatepass") for each in texts]
-        self.buffer = BETWEEN.join(self._encoded)
+        self.buffer = BETWEEN.join((*self._encoded, b""))
         self._starts = [0, *accumulate(len(each) + 1 for each in self._encoded)]
         self._at = (0, 0, 0)
         """The last text that was not ASCII, and a byte and a character of it that belong together."""

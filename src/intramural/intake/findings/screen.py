@@ -11,9 +11,10 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import Finding, FindingKind, Position, Redaction, Treatment
@@ -39,6 +40,18 @@ Row = tuple[int, dict[str, Any], bytes | None]
 
 Stored = tuple[bytes, bytes | None, bytes | None]
 """A line to store, the value that groups it, and what the line was before, where it was changed."""
+
+Turns = list[tuple[str, dict[str, Any]]]
+"""The turns of an example, each with the path of its text."""
+
+
+class _Row(NamedTuple):
+    """A row in a batch."""
+
+    row: int
+    example: dict[str, Any]
+    group: bytes | None
+    turns: Turns
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,13 @@ class Screen:
 
     def rows(self, source: Iterable[Row], file: int) -> Iterator[Stored]:
         """Yield what to store for each row of *source* that stays; tell `side` before the next is asked for."""
-        batch: list[Row] = []
+        batch: list[_Row] = []
         size = 0
-        for row in source:
-            batch.append(row)
-            size += sum(len(turn["content"]) for _, turn in _turns(row[1]))
+        for row, example, group in source:
+            turns = _turns(example)
+            batch.append(_Row(row, example, group, turns))
+            for _, turn in turns:
+                size += len(turn["content"])
             if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
                 yield from self._batch(batch, file)
                 batch, size = [], 0
@@ -88,24 +103,24 @@ class Screen:
         """Note the side of the row that was yielded last."""
         self._sides[-1] = is_holdout
 
-    def _batch(self, batch: list[Row], file: int) -> Iterator[Stored]:
-        turns = [(number, path, turn) for number, each in enumerate(batch) for path, turn in _turns(each[1])]
+    def _batch(self, batch: list[_Row], file: int) -> Iterator[Stored]:
+        turns = [(number, path, turn) for number, each in enumerate(batch) for path, turn in each.turns]
         texts = [turn["content"] for _, _, turn in turns]
         self.characters += sum(map(len, texts))
-        nearest = self._near.look(_likeness(batch))
+        nearest = self._near.look([_likeness(each.turns) for each in batch])
+        near = nearest.tolist()
         found: dict[int, list[tuple[str, dict[str, Any], list[Span]]]] = {}
         for place, spans in self._find(texts).items():
             number, path, turn = turns[place]
             found.setdefault(number, []).append((path, turn, spans))
         first = len(self._sides)
-        for number, (row, example, group) in enumerate(batch):
-            at = Position(row=row, file=file)
+        for number, (row, example, group, row_turns) in enumerate(batch):
             self._sides.append(2)
             before = line = line_of(example)
             self._before.update(line + b"\n")
-            drop = self._whole_row(example, at, int(nearest[number]))
+            drop = self._whole_row(row, file, row_turns, near[number])
             for path, turn, spans in found.get(number, ()):
-                drop = self._text(at, path, turn, spans) or drop
+                drop = self._text(Position(row=row, file=file), path, turn, spans) or drop
             if number in found and not drop:
                 line = line_of(example)
                 self._rows_changed += line != before
@@ -113,11 +128,12 @@ class Screen:
                 self._changed[Treatment.DROP][drop] += 1
                 continue
             yield line, group, before if line != before else None
-        self._crossed(first, nearest, batch, file)
+        self._crossed(first, near, batch, file)
 
     def _find(self, texts: list[str]) -> dict[int, list[Span]]:
-        found = scan(Joined(texts))
-        for place, spans in secrets_in(texts, self._screening.cache_folder).items():
+        joined = Joined(texts)
+        found = scan(joined)
+        for place, spans in secrets_in(joined, self._screening.cache_folder).items():
             found.setdefault(place, []).extend(spans)
         if self._denied is not None:
             for place, text in enumerate(texts):
@@ -135,26 +151,26 @@ class Screen:
             self._changed[self.treatments[span.kind]][span.kind] += 1
         return next((span.kind for span in spans if self.treatments[span.kind] is Treatment.DROP), None)
 
-    def _whole_row(self, example: dict[str, Any], place: Position, nearest: int) -> FindingKind | None:
+    def _whole_row(self, row: int, file: int, turns: Turns, nearest: int) -> FindingKind | None:
         """Count the findings of a row as a whole; return the kind that makes it go."""
-        turns = [turn for _, turn in _turns(example)]
         kinds = []
         if nearest >= 0:
             kinds.append(FindingKind.NEAR_DUPLICATE)
-        if sum(len(turn["content"]) for turn in turns) > LONGEST:
+        if sum([len(turn["content"]) for _, turn in turns]) > LONGEST:
             kinds.append(FindingKind.OVER_LONG)
-        if not any(map(str.isalnum, turns[-1]["content"])):
+        answer = turns[-1][1]["content"]
+        if not answer[:1].isalnum() and not any(map(str.isalnum, answer)):
             kinds.append(FindingKind.EMPTY_ANSWER)
-        self._labels.add(turns[-1]["content"])
+        self._labels.add(answer)
         for kind in kinds:
-            self._tally.add(kind, "row", place)
+            self._tally.add(kind, "row", Position(row=row, file=file))
         return next((kind for kind in kinds if self.treatments[kind] is Treatment.DROP), None)
 
-    def _crossed(self, first: int, nearest: Any, batch: list[Row], file: int) -> None:
+    def _crossed(self, first: int, near: list[int], batch: list[_Row], file: int) -> None:
         """Count the rows that are near one on the other side; now every row of the batch has its side."""
-        for number, other in enumerate(nearest.tolist()):
+        for number, other in enumerate(near):
             if other >= 0 and {self._sides[first + number], self._sides[other]} == {0, 1}:
-                self._tally.add(FindingKind.NEAR_OVERLAP, "row", Position(row=batch[number][0], file=file))
+                self._tally.add(FindingKind.NEAR_OVERLAP, "row", Position(row=batch[number].row, file=file))
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything that was found."""
@@ -193,16 +209,16 @@ def raise_if_refused(findings: Iterable[Finding], name: str, classification: Cla
     )
 
 
-def _turns(example: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each turn of an example and the path of its text."""
-    for part, turns in example.items():
-        for place, turn in enumerate(turns):
-            yield f"{part}[{place}].content", turn
+def _turns(example: dict[str, Any]) -> Turns:
+    """Return each turn of an example with the path of its text."""
+    return [(_path(part, place), turn) for part, turns in example.items() for place, turn in enumerate(turns)]
 
 
-def _likeness(batch: list[Row]) -> list[bytes]:
+@lru_cache(maxsize=4096)
+def _path(part: str, place: int) -> str:
+    return f"{part}[{place}].content"
+
+
+def _likeness(turns: Turns) -> bytes:
     """Return what makes a row like another: its turns without the system's, which many rows share."""
-    return [
-        "\n".join(turn["content"] for _, turn in _turns(example) if turn["role"] != "system").encode("utf-8", "surrogatepass")
-        for _, example, _ in batch
-    ]
+    return "\n".join([turn["content"] for _, turn in turns if turn["role"] != "system"]).encode("utf-8", "surrogatepass")

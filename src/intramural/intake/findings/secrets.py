@@ -8,17 +8,33 @@ credential in a URL or a known prefix are given to it, and they are loaded with 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from intramural.domain.findings import FindingKind
+from intramural.intake.findings.scanner import Joined, fired
 from intramural.intake.findings.spans import Span
 
+_GATES = (
+    rb"[A-Za-z0-9_+/=~-]{16}[^A-Za-z0-9_+/=~-]",
+    rb"://[^\s/@:\x00]{0,256}:[^\s/@\x00]{1,256}@",
+    rb"xox[a-z]-",
+    rb"xapp-",
+    rb"-----BEGIN",
+)
 _TOKEN = re.compile(r"[A-Za-z0-9_+/=~-]{16,}")
 _MIXED = re.compile(r"[a-z][A-Z0-9]|[0-9][A-Za-z]")
 _MARK = re.compile(r"://[^\s/@:]{0,256}:[^\s/@]{1,256}@|xox[a-z]-|xapp-|-----BEGIN")
+
+
+@cache
+def _gates() -> Any:
+    import hyperscan  # noqa: PLC0415 - loaded by the first scan
+
+    database = hyperscan.Database()
+    database.compile(expressions=_GATES, ids=list(range(len(_GATES))), elements=len(_GATES))
+    return database
 
 
 def may_hold_secret(text: str) -> bool:
@@ -35,10 +51,11 @@ def _scanner(cache_folder: Path | None) -> Any:
     return Scanner(Rules(cache=cache_folder is not None, cache_dir=cache_folder))
 
 
-def secrets_in(texts: Sequence[str], cache_folder: Path | None) -> dict[int, list[Span]]:
+def secrets_in(joined: Joined, cache_folder: Path | None) -> dict[int, list[Span]]:
     """Return the credentials in each text that holds one; *cache_folder* keeps the compiled rules."""
     found: dict[int, list[Span]] = {}
-    for number, text in enumerate(texts):
+    for number in dict.fromkeys(joined.place(end - 1)[0] for end, _ in fired(_gates(), joined)):
+        text = joined.texts[number]
         if not may_hold_secret(text):
             continue
         encoded = text.encode("utf-8", "surrogatepass")

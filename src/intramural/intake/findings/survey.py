@@ -43,8 +43,9 @@ def score(sample: Path, screening: Screening, on_progress: Progress) -> ScanScor
 
     def count() -> None:
         texts = [text for text, _ in batch]
-        found = scan(Joined(texts))
-        for number, spans in secrets_in(texts, screening.cache_folder).items():
+        joined = Joined(texts)
+        found = scan(joined)
+        for number, spans in secrets_in(joined, screening.cache_folder).items():
             found.setdefault(number, []).extend(spans)
         denied = DeniedTerms(screening.denied) if screening.denied else None
         for number, (text, labels) in enumerate(batch):
