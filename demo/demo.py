@@ -44,6 +44,7 @@ def main() -> int:
         print(f"\nJob {running[0]['id']} of an earlier call is still under way.", flush=True)
         step("watch", running[0]["id"])
     else:
+        print(f"\n{answer('run', 'demo/tune.yaml', '--dry-run')['checks'][-1]}", flush=True)
         step("run", "demo/tune.yaml", "--wait")
     job = answer("ps")[0]
     report = FOLDER / "report.html"

@@ -15,6 +15,7 @@ from intramural.app.transport import LocalTransport
 from intramural.client import Client
 from intramural.domain.access import Actor, Role
 from intramural.domain.audit import AuditRetention, Origin
+from intramural.domain.confinement import Level
 from intramural.domain.value import ProjectId
 from intramural.errors import Unavailable
 from intramural.service.audit_key import AuditKey
@@ -65,12 +66,28 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         ),
         region=settings.region,
         spot=settings.spot,
+        level=machine_level,
+        level_reasons=level_reasons,
         origin=Origin(host=os.uname().nodename, uid=os.getuid(), pid=os.getpid()),
         audit_key=AuditKey(settings.home / "keys"),
         audit_retention=AuditRetention(
             **{kind: getattr(settings, f"audit_keep_{kind}_days") for kind in AuditRetention.model_fields}
         ),
     )
+
+
+def machine_level() -> Level:
+    """Return how firmly runs are confined on this machine; found out at the first question."""
+    from intramural.walls.level import level  # noqa: PLC0415 - only a job asks, and the command line imports this module
+
+    return level()
+
+
+def level_reasons() -> tuple[str, ...]:
+    """Return why runs are not confined more firmly on this machine."""
+    from intramural.walls.level import reach  # noqa: PLC0415 - as above
+
+    return reach().reasons
 
 
 def _vault(settings: Settings) -> Vault:

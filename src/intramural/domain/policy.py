@@ -84,8 +84,8 @@ class Terms(Value):
 DEFAULTS: dict[Classification, Rules] = {
     Classification.PUBLIC: Rules(),
     Classification.INTERNAL: Rules(),
-    Classification.CONFIDENTIAL: Rules(),
-    Classification.RESTRICTED: Rules(spot=False),
+    Classification.CONFIDENTIAL: Rules(isolation=Level.LANDLOCK),
+    Classification.RESTRICTED: Rules(isolation=Level.NAMESPACES, spot=False),
 }
 """What holds with no file."""
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from intramural.domain.confinement import Destination
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import RunId, Value
 
@@ -53,11 +54,14 @@ class Executor(Protocol):
     def prepare(self) -> None:
         """Get ready for a run that will come soon; costs nothing where there is nothing to do."""
 
-    def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"") -> None:
+    def submit(
+        self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, egress: tuple[Destination, ...] = ()
+    ) -> None:
         """
         Start the process of *attempt* on *folder*, or do nothing if that was done. Raises `Unavailable`.
 
-        *keys* is one line that the process gets through a pipe; no file, argument or variable ever holds it.
+        *egress* is all that it may reach. *keys* is one line that the process gets through a pipe; no file, argument or
+        variable ever holds it.
         """
 
     def poll(self, attempts: Iterable[RunId]) -> dict[RunId, Status]:

@@ -73,6 +73,8 @@ class Context:
     """Whether this machine can be taken away at any moment."""
     level: Callable[[], Level] = lambda: Level.NONE
     """How firmly runs are confined here; none until the executor says otherwise."""
+    level_reasons: Callable[[], tuple[str, ...]] = tuple
+    """Why they are not confined more firmly."""
     origin: Origin | None = None
     """From where the actor acts."""
     audit_key: AuditKey | None = None

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from intramural.domain.access import Action
+from intramural.domain.confinement import Level
 from intramural.domain.job import Job
 from intramural.domain.report import JobReport
 from intramural.domain.spec import JobSpec
@@ -31,7 +32,17 @@ def resolve_job(ctx: Context, spec: JobSpec) -> Resolution:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
         verdict = judge_submission(ctx, tx, spec, base.digest, data)
     check_readable(data)
-    return check_fit(ctx, spec, base, data).model_copy(update={"verdict": verdict})
+    found = check_fit(ctx, spec, base, data)
+    return found.model_copy(update={"verdict": verdict, "checks": (*found.checks, _level_here(ctx))})
+
+
+def _level_here(ctx: Context) -> str:
+    """Say how firmly runs are confined here, and why not more firmly."""
+    level = ctx.level()
+    why = f" ({'; '.join(ctx.level_reasons())})" if level is not Level.NAMESPACES and ctx.level_reasons() else ""
+    if level is Level.NONE:
+        return f"Runs are not confined on this machine{why}: only public and internal data is worked on by default."
+    return f"Runs are confined at the level {level.value}{why}."
 
 
 def submit_job(ctx: Context, spec: JobSpec) -> Job:

@@ -247,7 +247,7 @@ def test_a_scheduler_that_died_between_claim_and_start_is_made_good(world, home)
     job = submit(home, "sleep")
 
     class Dies(FakeExecutor):
-        def submit(self, *_):
+        def submit(self, *_, **__):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -5,6 +5,7 @@ from service_world import Clock, FolderBuilder, NoProcesses
 
 from factories import a_dataset_version, a_model, a_spec
 from intramural.domain.access import Actor, Role
+from intramural.domain.confinement import Level
 from intramural.service.context import Context
 from intramural.service.jobs import submit_job
 from intramural.service.scope_keys import dataset_files
@@ -34,6 +35,7 @@ def make_context(tmp_path, clock):
             "new_id": lambda prefix: f"{prefix}-{next(numbers):03}",
             "model_builder": FolderBuilder(),
             "run_control": NoProcesses(),
+            "level": lambda: Level.NAMESPACES,
         }
         return Context(**{**defaults, **parts})
 

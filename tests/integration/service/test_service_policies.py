@@ -166,8 +166,17 @@ def test_the_level_of_this_machine_is_asked(owner, a_stored_job):
     set_policy(owner, "every_class: {isolation: landlock}")
 
     with pytest.raises(Refused):
-        submit_job(owner, a_spec())
-    assert submit_job(replace(owner, level=lambda: Level.NAMESPACES), a_spec())
+        submit_job(replace(owner, level=lambda: Level.NONE), a_spec())
+    assert submit_job(owner, a_spec())
+
+
+def test_what_cannot_be_confined_is_refused_above_internal_by_default(owner, a_stored_job):
+    a_stored_job()
+
+    with pytest.raises(Refused) as caught:
+        submit_job(replace(owner, level=lambda: Level.NONE), a_spec())
+
+    assert caught.value.about["rule"] == "isolation"
 
 
 def test_data_past_its_retention_is_not_trained_on(owner, a_stored_job, clock):

@@ -356,6 +356,9 @@ def a_run_with_outputs(a_stored_job, system):
     (folder / "outputs" / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     (folder / "outputs" / "adapter" / "adapter_config.json").write_bytes(b"{}")
     (folder / "outputs" / "evaluation.json").write_text("{}")
+    walls = folder.parent.parent / "walls" / folder.name
+    walls.mkdir(parents=True)
+    (walls / "receipt.jsonl").write_text("{}")
     (folder / "log").write_text("log")
     (folder / "events.jsonl").write_text("{}\n")
     resolved = ResolvedEvent(at=1.0, settings={}, environment={"torch": "2"}, total_steps=1, total_tokens=1)
