@@ -3,7 +3,8 @@ How fast the intake reads, beside plain `json.loads` per line over the same file
 
     python bench/bench_intake.py [--megabytes 200] [--model FOLDER]
 
-Prints MB/s of the source, peak memory of the intake's process and the ratio of the two
+The intake screens every row on its way (see docs/concepts/findings.md); the rules alone are timed
+over the same text. Prints MB/s of the source, peak memory of the intake's process and the ratio of the two
 rates; with a model folder also tokens/s of the statistics. Each part runs in a process of
 its own, in the order A B A B, and the best of each counts.
 """
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 from intramural.intake.add import IngestOptions, ingest
+from intramural.intake.findings.scanner import Joined, scan
 from intramural.intake.tokens import statistics
 
 WORDS = (
@@ -42,15 +44,19 @@ WORDS = (
     "this",
 )
 ROUNDS = 2
+RULES_BATCH = 1000
+SHARE_WITH_CONTACT = 0.05
 
 
 def make_source(path: Path, megabytes: int):
-    """Write chat rows of about 450 bytes; every fiftieth repeats an earlier one."""
+    """Write chat rows of about 450 bytes; every fiftieth repeats an earlier one, every twentieth holds an address and a number."""
     rng = random.Random(7)  # noqa: S311  made data
     written = 0
     with path.open("w", encoding="utf-8") as file:
         while written < megabytes * 1_000_000:
             question, answer = (" ".join(rng.choices(WORDS, k=rng.randrange(10, 70))) for _ in "qa")
+            if rng.random() < SHARE_WITH_CONTACT:
+                question += f" Write to u{rng.randrange(10**6)}@example.com, call +49 30 {rng.randrange(10**6, 10**7)}."
             turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
             line = json.dumps({"messages": turns}) + "\n"
             written += file.write(line)
@@ -65,6 +71,9 @@ def run_part(part: str, source: Path, work: Path, model: str | None):
         with source.open(encoding="utf-8") as file:
             for line in file:
                 json.loads(line)
+    elif part == "rules":
+        count, seconds = run_rules(source)
+        before = time.perf_counter() - seconds
     elif part == "ingest":
         count = ingest(source, work, IngestOptions()).rows_read
     else:
@@ -72,6 +81,21 @@ def run_part(part: str, source: Path, work: Path, model: str | None):
     seconds = time.perf_counter() - before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "peak_mib": peak, "count": count}))
+
+
+def run_rules(source: Path):
+    """Return the findings and the seconds of the rules alone, over the texts of the source in batches."""
+    count, seconds, batch = 0, 0.0, []
+    scan(Joined(["warm"]))
+    with source.open(encoding="utf-8") as file:
+        for line in file:
+            batch += [turn["content"] for turn in json.loads(line)["messages"]]
+            if len(batch) >= RULES_BATCH:
+                before = time.perf_counter()
+                count += sum(map(len, scan(Joined(batch)).values()))
+                seconds += time.perf_counter() - before
+                batch.clear()
+    return count, seconds
 
 
 def measured(part: str, source: Path, work: Path, model: str | None):
@@ -96,7 +120,7 @@ def main():
         make_source(source, given.megabytes)
         megabytes = source.stat().st_size / 1e6
         best = {}
-        for part in ("json", "ingest") * ROUNDS:
+        for part in ("json", "ingest", "rules") * ROUNDS:
             found = measured(part, source, work, None)
             if part not in best or found["seconds"] < best[part]["seconds"]:
                 best[part] = found
@@ -104,6 +128,7 @@ def main():
         print(f"source             {megabytes:9.0f} MB, {best['ingest']['count']} rows")
         print(f"json.loads by line {rates['json']:9.1f} MB/s, peak {best['json']['peak_mib']:.0f} MiB")
         print(f"ingest             {rates['ingest']:9.1f} MB/s, peak {best['ingest']['peak_mib']:.0f} MiB")
+        print(f"rules alone        {rates['rules']:9.1f} MB/s, {best['rules']['count']} findings")
         print(f"ratio              {rates['ingest'] / rates['json']:9.2f}")
         if given.model:
             found = measured("statistics", work / "train.jsonl", work, given.model)
