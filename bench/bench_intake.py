@@ -49,7 +49,7 @@ SHARE_WITH_CONTACT = 0.05
 
 
 def make_source(path: Path, megabytes: int):
-    """Write chat rows of about 450 bytes; every fiftieth repeats an earlier one, every twentieth holds an address and a number."""
+    """Write chat rows of about 450 bytes; every fiftieth repeats an earlier one, every twentieth holds contacts."""
     rng = random.Random(7)  # noqa: S311  made data
     written = 0
     with path.open("w", encoding="utf-8") as file:
