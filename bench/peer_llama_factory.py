@@ -30,7 +30,6 @@ torch.set_num_threads(options.threads)
 from llamafactory.train.tuner import run_exp  # noqa: E402
 
 
-
 def in_fp32(folder: Path, copy: Path) -> Path:
     """Return a copy of the model in fp32: LLaMA-Factory computes in the dtype of the files, and bf16 is slow here."""
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - after the threads are set

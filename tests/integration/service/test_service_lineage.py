@@ -70,9 +70,7 @@ def test_objects_are_named_as_elsewhere(owner, trained, ref):
     assert show_lineage(owner, ref).object.title
 
 
-@pytest.mark.parametrize(
-    "ref", ["", "nothing", "job:tickets", "data:tickets@9", "data:", "tickets@x", "run:tickets"]
-)
+@pytest.mark.parametrize("ref", ["", "nothing", "job:tickets", "data:tickets@9", "data:", "tickets@x", "run:tickets"])
 def test_what_is_not_there_is_not_found(owner, trained, ref):
     with pytest.raises(NotFound):
         show_lineage(owner, ref)
