@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from intramural.domain.access import Action
-from intramural.domain.audit import AuditEntry, Decision
 from intramural.domain.artifact import Artifact, ArtifactKind, Lineage
+from intramural.domain.audit import AuditEntry, Decision
 from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind, Split
 from intramural.domain.job import Job, Lease, Run
 from intramural.domain.model import BaseModelVersion

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from intramural.sealing import Keyring
+from intramural.domain.workload import WorkloadSpec
+from intramural.sealing import Files, Keyring, PlainFiles, SealContext, SealedFiles
 
 LONGEST_LINE = 1 << 16
 """What a pipe holds."""
@@ -36,3 +37,15 @@ def hold(line: bytes) -> None:
 def held() -> Keyring:
     """Return the keys of this process's run."""
     return _held
+
+
+def files_of(spec: WorkloadSpec) -> tuple[Files, Files]:
+    """Return how rows are read, and how everything that the run leaves is written and read again."""
+    sealing = spec.sealing
+    if sealing is None:
+        return PlainFiles(), PlainFiles()
+    keys = held()
+    return (
+        SealedFiles(keys, SealContext(sealing.project, "dataset", sealing.dataset), key_id=""),
+        SealedFiles(keys, SealContext(sealing.project, "output", sealing.job_id), sealing.key_id),
+    )

@@ -36,7 +36,7 @@ from intramural.domain.workload import (
 )
 from intramural.errors import InvalidInput
 from intramural.intake.tokens import Encoder, read_examples
-from intramural.sealing import Files, PlainFiles, SealContext, SealedFiles, written
+from intramural.sealing import written
 from intramural.workloads import checkpoint, drift, leaving, loading, machine, run_keys
 from intramural.workloads.emitter import Emitter, StopAsked, Wishes
 from intramural.workloads.engine import Engine, Forward, choose_forward
@@ -112,7 +112,7 @@ class _Run:
         self.emitter.phase("load")
         self.spec = WorkloadSpec.model_validate_json((self.folder / SPEC_FILE).read_bytes())
         inputs = self.folder / INPUTS
-        rows, self._files = _sealed_files(self.spec)
+        rows, self._files = run_keys.files_of(self.spec)
         where = machine.device()
         resumed = self._newest_checkpoint()
         encoder = Encoder(inputs / "model", now=datetime.fromtimestamp(self.spec.submitted_at, UTC))
@@ -270,18 +270,6 @@ class _Run:
     def _deadline(self) -> float | None:
         limit = self.spec.job.resources.time_limit_minutes
         return None if limit is None else self.began + 60 * limit
-
-
-def _sealed_files(spec: WorkloadSpec) -> tuple[Files, Files]:
-    """Return how rows are read, and how everything that the run leaves is written and read again."""
-    sealing = spec.sealing
-    if sealing is None:
-        return PlainFiles(), PlainFiles()
-    keys = run_keys.held()
-    return (
-        SealedFiles(keys, SealContext(sealing.project, "dataset", sealing.dataset), key_id=""),
-        SealedFiles(keys, SealContext(sealing.project, "output", sealing.job_id), sealing.key_id),
-    )
 
 
 def _threads(spec: WorkloadSpec) -> int:
