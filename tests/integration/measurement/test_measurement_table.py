@@ -91,13 +91,13 @@ def test_empty_lines_and_short_rows(measured):
 @pytest.mark.parametrize(
     ("mapping", "message", "hint"),
     [
-        ("columns: {stat: how}", "did you mean `state`", "schema"),
+        ("columns: {stat: how}", "did you mean `state`", "Mend"),
         ("columns: {state: hwo}", "no column `hwo`", "Did you mean `how`"),
-        ("columns: {run_seconds: {column: how, unit: GB}}", "takes the units", "schema"),
-        ("columns: {name: {column: how, unit: s}}", "takes no unit", "schema"),
-        ("columns: {state: {column: how, values: {a: won}}}", "`state` is one of completed", "schema"),
-        ("columns: {state: {colum: how}}", "did you mean `column`", "schema"),
-        ("columns: {}", "name at least one column", "schema"),
+        ("columns: {run_seconds: {column: how, unit: GB}}", "takes the units", "Mend"),
+        ("columns: {name: {column: how, unit: s}}", "takes no unit", "Mend"),
+        ("columns: {state: {column: how, values: {a: won}}}", "`state` is one of completed", "Mend"),
+        ("columns: {state: {colum: how}}", "did you mean `column`", "Mend"),
+        ("columns: {}", "name at least one column", "Mend"),
     ],
 )
 def test_a_mistake_in_a_mapping_is_named(measured, mapping, message, hint):
