@@ -86,9 +86,10 @@ def test_data_run_kill_pause_resume_show_export(day):
     paused = reaches(day, job_id, lambda report: report["state"] in {"paused", "succeeded"})
     assert paused["state"] == "paused"
     resting = day.document("why", job_id)
-    assert f"step {paused['step']}" in resting["summary"]
     assert "intramural resume" in resting["next_step"]
-    assert day.document("resume", job_id)["checkpoint_step"] == paused["step"] < STEPS
+    kept = day.document("resume", job_id)["checkpoint_step"]
+    assert f"step {kept}" in resting["summary"]
+    assert 0 < kept <= paused["step"] < STEPS  # the step may be the killed attempt's, told before the next had caught up
 
     *events, last = day.lines("watch", job_id)
     report = day.document("show", job_id)
