@@ -224,7 +224,7 @@ def test_the_message_of_an_error_reaches_no_file_and_no_table(furnished):
 
 
 def test_a_drill_proves_that_a_job_continues_exactly(furnished):
-    job = submit(furnished, "work-3000")
+    job = submit(furnished, "work-900")
     wake(furnished)
 
     receipt = open_client(furnished).drill_job(job, timeout_seconds=30)
