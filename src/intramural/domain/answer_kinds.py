@@ -211,7 +211,7 @@ class SomeOf(OneOf):
         """What a person may write."""
         return (" > " if self.ranked else ", ").join(each.key for each in self.choices[:2]) or "one, two"
 
-    def read(self, given: Any) -> tuple[str, ...]:  # type: ignore[override]
+    def read(self, given: Any) -> tuple[str, ...]:  # type: ignore[override] # several where the base takes one
         """Return the keys, each once."""
         if isinstance(given, str):
             given = [unquoted(each) for each in split(_BETWEEN, given)]
@@ -222,7 +222,7 @@ class SomeOf(OneOf):
             raise ValueError(self._known() if self.choices else "write a list")
         return tuple(dict.fromkeys(super(SomeOf, self).read(each) for each in parts))
 
-    def write(self, value: tuple[str, ...]) -> str:  # type: ignore[override]
+    def write(self, value: tuple[str, ...]) -> str:  # type: ignore[override] # several where the base takes one
         """Return the keys in one line."""
         return (" > " if self.ranked else ", ").join(
             quoted(each) if re.search(rf'"|{_BETWEEN}', f"{each} ") else each for each in value

@@ -90,7 +90,7 @@ class Parts(Kind):
             pairs = [self._pair(each) for each in self._split(str(given))]
         parts: dict[str, Quantity | None] = {}
         for name, share in pairs:
-            key = self.keys.write(self.keys.read(name))  # type: ignore[arg-type]
+            key = self.keys.write(self.keys.read(name))  # type: ignore[arg-type] # what a kind read, it writes
             if key in parts:
                 raise ValueError(f"`{key}` is given twice")
             parts[key] = self._share(share)
