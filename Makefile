@@ -38,14 +38,14 @@ demo: $(VENV)/.train ## Fine-tune the starter model on made tickets and show the
 
 test: $(VENV)/.servers ## Everything: the fast gate, integration, acceptance and fault tests
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest tests/integration tests/redteam tests/acceptance tests/faults tests/gpu
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 30 tests/integration tests/redteam tests/acceptance tests/faults tests/gpu
 
 check: $(VENV)/.dev ## The fast gate: format, lint, types, imports, unit and architecture tests
 	$(BIN)/ruff format --check src tests bench demo docs
 	$(BIN)/ruff check src tests bench demo docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/architecture
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/architecture
 
 format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format src tests bench demo docs
@@ -56,7 +56,7 @@ bench: bench-start bench-intake bench-train bench-measure ## Every benchmark
 bench-train: $(VENV)/.bench ## Training speed against TRL, and LLaMA-Factory when installed
 	$(BIN)/python bench/bench_train.py
 
-bench-intake: $(VENV)/.train ## Intake speed against plain json.loads
+bench-intake: $(VENV)/.bench ## Intake speed against plain json.loads, the rules against Presidio's
 	$(BIN)/python bench/bench_intake.py
 
 bench-start: $(VENV)/.train ## Start-up of the command line and of a run, cold and warm

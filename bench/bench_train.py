@@ -6,6 +6,7 @@ example's every token counted once per example, none of padding), the ratio to T
 plain configuration round by round, the share of the machine's limit, peak memory and the
 time to the first pass. The limit is 4·N FLOPs per token (forward 2·N, gradient of the
 activations 2·N; the frozen weights get none) over the matrix rate measured here.
+On a GPU both use bf16, and memory is what they reserved of the GPU.
 `--curve STEPS` compares losses instead: same batches in the same order.
 """
 
@@ -26,9 +27,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import made_rows
 
+from intramural.app.model_builder import ProcessModelBuilder
 from intramural.domain.dataset import ExampleKind
 from intramural.domain.job import Outcome
 from intramural.domain.spec import JobSpec
+from intramural.domain.views import ModelSource
 from intramural.domain.workload import SPEC_FILE, WorkloadSpec
 from intramural.intake.made_tickets import make_tickets
 from intramural.workloads.environment import workload_environment
@@ -37,14 +40,15 @@ HERE = Path(__file__).resolve().parent
 WORK = HERE.parent / ".bench"
 STARTER = "smollm2-135m-instruct"
 NOTHING = "sha256:" + "0" * 64
-BATCH = 8
 RATE = 2e-4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4, help="optimizer steps of 8 examples per process")
+    parser.add_argument("--steps", type=int, default=4, help="optimizer steps per process")
+    parser.add_argument("--batch", type=int, default=8, help="examples per optimizer step")
+    parser.add_argument("--kind", choices=["documentation", "tickets"], help="only these rows")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--model", type=Path, help="a model folder; default: the starter model")
     parser.add_argument("--curve", type=int, default=0, metavar="STEPS", help="compare losses over STEPS steps on tickets")
@@ -57,21 +61,23 @@ def main() -> None:
     rate = matrix_rate(options.threads)
     dtype = max(rate, key=lambda each: rate[each])
     limit = rate[dtype] * 1e9 / (4 * parameters(model))
-    print(f"matrix rate: fp32 {rate['fp32']:.0f}, bf16 {rate['bf16']:.0f} GFLOP/s on {options.threads} threads")
+    print(f"matrix rate: fp32 {rate['fp32']:.0f}, bf16 {rate['bf16']:.0f} GFLOP/s on {where(options.threads)}")
     print(f"limit by 4·N FLOPs per token in {dtype}: {limit:.0f} tokens/s\n")
     if options.curve:
-        compare_curves(model, options.curve, dtype, options.threads)
+        compare_curves(model, options.curve, options.batch, dtype, options.threads)
         return
-    for kind in ("documentation", "tickets"):
-        file = rows_of(kind, options.steps * BATCH)
-        compare(kind, model, file, options.rounds, options.steps, dtype, options.threads, limit)
+    for kind in (options.kind,) if options.kind else ("documentation", "tickets"):
+        file = rows_of(kind, options.steps * options.batch)
+        compare(kind, model, file, options.rounds, options.steps, options.batch, dtype, options.threads, limit)
         if options.llama_factory:
             compare_llama_factory(
-                kind, options.llama_factory, model, file, options.rounds, options.steps, dtype, options.threads
+                kind, options.llama_factory, model, file, options.rounds, options.steps, options.batch, dtype, options.threads
             )
 
 
-def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int, limit: float) -> None:
+def compare(
+    kind: str, model: Path, file: Path, rounds: int, steps: int, batch: int, dtype: str, threads: int, limit: float
+) -> None:
     """Run ours and every TRL way in turn, and print the figures of each and the ratios to the best."""
     ways = ("one-by-one", "flat", "packing", "padded")
     found: dict[str, list[dict[str, Any]]] = {each: [] for each in ("ours", *ways)}
@@ -79,10 +85,10 @@ def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: 
         for way in ways:
             if n and way != best(found):
                 continue
-            found[way].append(trl(model, file, steps, way, dtype, threads))
-        found["ours"].append(ours(model, file, steps, threads))
+            found[way].append(trl(model, file, steps, batch, way, dtype, threads))
+        found["ours"].append(ours(model, file, steps, batch, threads))
     top = best(found)
-    print(f"{kind} rows, mean {found['ours'][0]['tokens'] / (steps * BATCH):.0f} tokens")
+    print(f"{kind} rows, mean {found['ours'][0]['tokens'] / (steps * batch):.0f} tokens, {batch} a step")
     print(f"  {'':26}{'tokens/s':>10}{'of limit':>10}{'peak GiB':>10}{'first pass s':>14}")
     for way, results in found.items():
         name = "intramural" if way == "ours" else f"TRL {way}, {dtype}"
@@ -96,19 +102,19 @@ def compare(kind: str, model: Path, file: Path, rounds: int, steps: int, dtype: 
 
 
 def compare_llama_factory(
-    kind: str, python: Path, model: Path, file: Path, rounds: int, steps: int, dtype: str, threads: int
+    kind: str, python: Path, model: Path, file: Path, rounds: int, steps: int, batch: int, dtype: str, threads: int
 ) -> None:
     """Run LLaMA-Factory and ours in turn; both rates count every step, the first included."""
     ratios = []
     for _ in range(rounds):
         command = [str(python), "-W", "ignore", str(HERE / "peer_llama_factory.py"), "--model", str(model), "--rows", str(file)]
-        command += ["--out", str(WORK / "llama-factory"), "--steps", str(steps), "--dtype", dtype]
+        command += ["--out", str(WORK / "llama-factory"), "--steps", str(steps), "--batch", str(batch), "--dtype", dtype]
         theirs = result_of([*command, "--rate", str(RATE), "--threads", str(threads)], threads)
-        mine = ours(model, file, steps, threads)
+        mine = ours(model, file, steps, batch, threads)
         speed = mine["tokens"] / theirs["train_seconds"]
         ratios.append(mine["tokens_per_second_with_first"] / speed)
         print(
-            f"  LLaMA-Factory 1 x 8, {dtype}: {speed:.1f} tokens/s, {theirs['peak_memory_bytes'] / 2**30:.2f} GiB; "
+            f"  LLaMA-Factory 1 x {batch}, {dtype}: {speed:.1f} tokens/s, {theirs['peak_memory_bytes'] / 2**30:.2f} GiB; "
             f"intramural {mine['tokens_per_second_with_first']:.1f}, {mine['peak_memory_bytes'] / 2**30:.2f} GiB"
         )
     listed = ", ".join(f"{each:.2f}" for each in ratios)
@@ -119,18 +125,18 @@ def best(found: dict[str, list[dict[str, Any]]]) -> str:
     return max((each for each in found if each != "ours" and found[each]), key=lambda each: found[each][0]["tokens_per_second"])
 
 
-def compare_curves(model: Path, steps: int, dtype: str, threads: int) -> None:
+def compare_curves(model: Path, steps: int, batch: int, dtype: str, threads: int) -> None:
     """Train both on the same batches in the same order and print how far their losses lie apart."""
-    file = rows_of("tickets", steps * BATCH)
-    mine = ours(model, file, steps, threads, rate=RATE)
+    file = rows_of("tickets", steps * batch)
+    mine = ours(model, file, steps, batch, threads)
     # TRL reads rows in order; ours permutes them, so TRL is given the order that ours used.
     lines = file.read_text().splitlines()
-    file.with_suffix(".ordered").write_text("".join(lines[each] + "\n" for each in order_of(len(lines))))
-    theirs = trl(model, file.with_suffix(".ordered"), steps, "one-by-one", dtype, threads)
+    file.with_suffix(".ordered").write_text("".join(lines[each] + "\n" for each in order_of(len(lines), batch)))
+    theirs = trl(model, file.with_suffix(".ordered"), steps, batch, "one-by-one", dtype, threads)
     gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
     tail = steps // 4
     speeds = f"ours {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
-    print(f"{steps} steps of {BATCH} tickets; tokens/s: {speeds}")
+    print(f"{steps} steps of {batch} tickets; tokens/s: {speeds}")
     print(f"loss, first step: ours {mine['losses'][0]:.4f}, TRL {theirs['losses'][0]:.4f}")
     print(
         f"loss, mean of the last {tail}: ours {statistics.mean(mine['losses'][-tail:]):.4f}, "
@@ -139,14 +145,14 @@ def compare_curves(model: Path, steps: int, dtype: str, threads: int) -> None:
     print(f"step by step difference: mean {statistics.mean(gaps):.4f}, largest {max(gaps):.4f}")
 
 
-def order_of(count: int) -> list[int]:
+def order_of(count: int, batch: int) -> list[int]:
     from intramural.workloads.passes import Plan  # noqa: PLC0415
 
-    plan = Plan(count, -(-count // BATCH), BATCH, 7)
+    plan = Plan(count, -(-count // batch), batch, 7)
     return [each for step in range(plan.total_steps) for each in plan.step_examples(step)]
 
 
-def ours(model: Path, file: Path, steps: int, threads: int, rate: float = RATE) -> dict[str, Any]:
+def ours(model: Path, file: Path, steps: int, batch: int, threads: int) -> dict[str, Any]:
     """Run the product's workload on a run directory and read its events."""
     folder = WORK / "run"
     shutil.rmtree(folder, ignore_errors=True)
@@ -159,7 +165,7 @@ def ours(model: Path, file: Path, steps: int, threads: int, rate: float = RATE) 
             "name": "bench",
             "base": "bench",
             "data": "bench",
-            "train": {"steps": steps, "effective_batch": BATCH, "learning_rate": rate, "sequence_length": 1024},
+            "train": {"steps": steps, "effective_batch": batch, "learning_rate": RATE, "sequence_length": 1024},
             "evaluate": {"before": False},
             "resources": {"threads": threads},
         }
@@ -187,15 +193,15 @@ def ours(model: Path, file: Path, steps: int, threads: int, rate: float = RATE) 
         "tokens_per_second_with_first": sum(each["tokens"] for each in done) / sum(each["seconds"] for each in done),
         "tokens": sum(each["tokens"] for each in done),
         "first_pass_seconds": next(each["seconds_since_submit"] for each in events if each["type"] == "first_pass"),
-        "peak_memory_bytes": outcome["peak_memory_bytes"],
+        "peak_memory_bytes": outcome["peak_gpu_memory_bytes"] or outcome["peak_memory_bytes"],
         "losses": [each["loss"] for each in done],
     }
 
 
-def trl(model: Path, file: Path, steps: int, way: str, dtype: str, threads: int) -> dict[str, Any]:
+def trl(model: Path, file: Path, steps: int, batch: int, way: str, dtype: str, threads: int) -> dict[str, Any]:
     """Run plain TRL in a process of its own."""
     command = [sys.executable, "-W", "ignore", str(HERE / "peer_trl.py"), "--model", str(model), "--rows", str(file)]
-    command += ["--out", str(WORK / "trl"), "--steps", str(steps), "--way", way, "--dtype", dtype]
+    command += ["--out", str(WORK / "trl"), "--steps", str(steps), "--batch", str(batch), "--way", way, "--dtype", dtype]
     command += ["--rate", str(RATE), "--threads", str(threads)]
     return result_of(command, threads)
 
@@ -224,8 +230,8 @@ def starter() -> Path:
     folder = WORK / STARTER
     if not (folder / "model.safetensors").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        request = {"source": "starter", "name": STARTER, "target": str(folder)}
-        subprocess.run([sys.executable, "-m", "intramural.workloads.build_model", json.dumps(request)], check=True)
+        folder.mkdir(parents=True)
+        ProcessModelBuilder(None).build(ModelSource(starter=STARTER), folder, lambda *_: None)
     return folder
 
 
@@ -241,20 +247,31 @@ def parameters(model: Path) -> int:
     return total
 
 
+def where(threads: int) -> str:
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{threads} threads"
+
+
 def matrix_rate(threads: int) -> dict[str, float]:
-    """Return GFLOP/s of a product of the model's shape in both formats, best of several."""
+    """Return GFLOP/s of a product in both formats, best of several: of the model's shape; on a GPU of one that fills it."""
     import torch  # noqa: PLC0415
 
     torch.set_num_threads(threads)
+    gpu = torch.cuda.is_available()
+    rows, width, columns = (8192, 8192, 8192) if gpu else (2048, 576, 1536)
     rates = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        a, b = torch.randn(2048, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
+        shapes = ((rows, width), (width, columns))
+        a, b = (torch.randn(shape, dtype=dtype, device="cuda" if gpu else "cpu") for shape in shapes)
         seconds = []
         for _ in range(12):
             began = time.perf_counter()
             torch.mm(a, b)
+            if gpu:
+                torch.cuda.synchronize()
             seconds.append(time.perf_counter() - began)
-        rates[name] = 2 * 2048 * 576 * 1536 / min(seconds) / 1e9
+        rates[name] = 2 * rows * width * columns / min(seconds) / 1e9
     return rates
 
 

@@ -18,6 +18,7 @@ parser.add_argument("--model", required=True)
 parser.add_argument("--rows", required=True, type=Path)
 parser.add_argument("--out", required=True, type=Path)
 parser.add_argument("--steps", type=int, required=True)
+parser.add_argument("--batch", type=int, required=True)
 parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
 parser.add_argument("--rate", type=float, required=True)
 parser.add_argument("--threads", type=int, required=True)
@@ -73,7 +74,7 @@ run_exp(
         "overwrite_output_dir": True,
         "overwrite_cache": True,
         "per_device_train_batch_size": 1,
-        "gradient_accumulation_steps": 8,
+        "gradient_accumulation_steps": options.batch,
         "learning_rate": options.rate,
         "lr_scheduler_type": "cosine",
         "max_steps": options.steps,

@@ -15,6 +15,7 @@ parser.add_argument("--model", required=True)
 parser.add_argument("--rows", required=True, type=Path)
 parser.add_argument("--out", required=True)
 parser.add_argument("--steps", type=int, required=True)
+parser.add_argument("--batch", type=int, required=True)
 parser.add_argument("--way", choices=["one-by-one", "flat", "packing", "padded"], required=True)
 parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
 parser.add_argument("--rate", type=float, required=True)
@@ -33,7 +34,8 @@ rows = [json.loads(line)["messages"] for line in options.rows.read_text().splitl
 examples = Dataset.from_list([{"prompt": each[:-1], "completion": each[-1:]} for each in rows])
 bf16 = options.dtype == "bf16"
 model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.bfloat16 if bf16 else torch.float32)
-batch, accumulate = {"one-by-one": (1, 8), "flat": (8, 1), "packing": (1, 2), "padded": (8, 1)}[options.way]
+whole, packed = options.batch, max(1, options.batch // 4)
+batch, accumulate = {"one-by-one": (1, whole), "flat": (whole, 1), "packing": (1, packed), "padded": (whole, 1)}[options.way]
 config = SFTConfig(
     options.out,
     per_device_train_batch_size=batch,
@@ -110,7 +112,9 @@ print(
             "tokens_per_second": sum(tokens for _, tokens in warm) / sum(seconds for seconds, _ in warm),
             "tokens": sum(tokens for _, tokens in steps),
             "first_pass_seconds": first[0],
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": torch.cuda.max_memory_reserved()
+            if torch.cuda.is_available()
+            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "losses": losses,
         }
     )

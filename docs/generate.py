@@ -86,7 +86,7 @@ EXIT_WORDS = {
     ExitCode.RUN_FAILED: "the job failed, was cancelled, or was paused while it was followed",
     ExitCode.USAGE: "usage or configuration: an unknown command, key or name, a malformed file, a state that does not allow it",
     ExitCode.GATE_FAILED: "a gate failed (not in use yet)",
-    ExitCode.WAITING: "waiting for an approval (not in use yet)",
+    ExitCode.WAITING: "waiting for an approval",
     ExitCode.REFUSED: "refused by a rule or a role, at once or when the job's turn came",
     ExitCode.INTEGRITY: "bytes are not what their digest says, or a drill found a difference",
     ExitCode.LIMIT: "too little memory or disk, or a time-out",

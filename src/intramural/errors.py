@@ -57,6 +57,12 @@ class Refused(IntramuralError):
     code = "refused"
 
 
+class NeedsApproval(Refused):
+    """Nothing else is missing but that other people say yes."""
+
+    code = "needs_approval"
+
+
 class UnsafeModel(Refused):
     """A model folder holds pickle weights or code of its own."""
 

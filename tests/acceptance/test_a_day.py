@@ -107,7 +107,7 @@ def test_data_run_kill_pause_resume_show_export(day):
     assert report["checkpoints"][-1]["step"] == STEPS
     assert [each["step"] for each in report["curve"]] == list(range(1, STEPS + 1))
     assert [each["outcome"] for each in report["attempts"]] == ["failed", "stopped", "succeeded"]
-    assert report["attempts"][2]["resumed_from_step"] == paused["step"]
+    assert report["attempts"][2]["resumed_from_step"] == kept
     assert day.document("why", job_id)["state"] == "succeeded"
 
     day.call("show", job_id, "--html", "-o", "run.html")

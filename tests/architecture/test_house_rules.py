@@ -97,6 +97,7 @@ def test_every_method_of_the_sdk_has_its_routes_and_every_route_a_method():
 def test_a_method_and_its_verb_share_a_name():
     verbs = set()
     for name in (
+        "approvals",
         "artifacts",
         "audit",
         "datasets",
@@ -109,6 +110,10 @@ def test_a_method_and_its_verb_share_a_name():
         "models",
         "policies",
         "quarantines",
+        "redactions",
+        "removals",
+        "scans",
+        "sweeping",
         "traces",
     ):
         verbs |= {each.name for each in modules()[f"service/{name}.py"].body if isinstance(each, ast.FunctionDef)}

@@ -2,22 +2,26 @@
 Do one act on a home and die by SIGKILL at every step of it in turn: `python sealing_steps.py HOMES ROWS ACT`.
 
 A step is whatever the interpreter tells its audit hooks about files and databases: an open, a rename, a
-removal, a flush is felt through the next one. Each turn works on a home of its own, made by a fork of this process,
+removal, a flush is felt through the next one. Each turn works on a copy of the home before the act, in a fork of this process,
 and then repeats the act. One line of JSON a turn: what was there after the kill, and after the retry.
 """
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 from intramural.app.open import local_user, open_context
 from intramural.domain.views import DatasetOptions
-from intramural.errors import Conflict, IntegrityFailure, IntramuralError
+from intramural.errors import Conflict, IntegrityFailure, IntramuralError, NotFound
 from intramural.intake import add as _loaded  # noqa: F401 - before the first fork
 from intramural.service.datasets import add_dataset, list_datasets, sample_dataset
 from intramural.service.keys import list_certificates, rotate_keys, shred_dataset
+from intramural.service.removals import remove_dataset
+from intramural.service.sweeping import sweep_home
 from intramural.settings import load_settings
 
 STEPS = {
@@ -35,6 +39,7 @@ STEPS = {
 CANARY = b"SECRETSENTENCE"
 
 _left = -1
+_homes = str(Path(sys.argv[1]).absolute())
 
 
 def hook(name, arguments):
@@ -42,8 +47,9 @@ def hook(name, arguments):
     global _left  # noqa: PLW0603 - a hook cannot be taken away again
     if _left < 0 or name not in STEPS:
         return
-    if name == "open" and str(arguments[0]).endswith((".py", ".pyc", ".so")):
-        return
+    path = str(arguments[0]) if arguments else ""
+    if name == "open" and path.startswith("/") and not path.startswith(_homes):
+        return  # libraries and walls: nothing of a home changes with them
     if _left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     _left -= 1
@@ -57,9 +63,31 @@ def add(home, rows):
     return add_dataset(context(home), rows, "tickets", DatasetOptions(), lambda *_: None)
 
 
+def remove(home, rows):
+    with contextlib.suppress(NotFound):  # the one that was killed had done it
+        remove_dataset(context(home), "tickets@1")
+
+
+def sweep(home):
+    """Sweep, and tell what there is that no row names; a second sweep finds nothing."""
+    ctx = context(home)
+    sweep_home(ctx)
+    with ctx.read() as tx:
+        named, keys = (
+            tx.datasets.digests(shredded=False),
+            tx.scope_keys.active([each.stem for each in home.glob("keys/key-*.key")]),
+        )
+    return {
+        "blobs": sorted(path.name for path in home.glob("vault/??/*") if f"sha256:{path.parent.name}{path.name}" not in named),
+        "keys": sorted({path.stem for path in home.glob("keys/key-*.key")} - keys),
+        "again": not sweep_home(ctx).is_empty,
+    }
+
+
 ACTS = {
     "add": (lambda home, rows: None, add),
     "shred": (add, lambda home, rows: shred_dataset(context(home), "tickets")),
+    "remove": (add, remove),
     "rotate": (add, lambda home, rows: rotate_keys(context(home))),
 }
 
@@ -104,11 +132,14 @@ def turn(home, rows, act, step):
 
 def main(homes, rows, name):
     before, act = ACTS[name]
+    made = homes / f"{name}-before"
+    before(made, rows)
     step = 0
     killed = True
     while killed:
         home = homes / f"{name}-{step}"
-        before(home, rows)
+        if made.exists():
+            shutil.copytree(made, home)
         killed = turn(home, rows, act, step)
         after_kill = state(home)
         try:
@@ -116,10 +147,8 @@ def main(homes, rows, name):
             problem = None
         except IntramuralError as error:
             problem = error.message
-        print(
-            json.dumps({"step": step, "killed": killed, "then": after_kill, "retry": state(home), "problem": problem}),
-            flush=True,
-        )
+        after_retry = {"retry": state(home), "problem": problem, "left": sweep(home), "swept": state(home)}
+        print(json.dumps({"step": step, "killed": killed, "then": after_kill, **after_retry}), flush=True)
         step += 1
 
 

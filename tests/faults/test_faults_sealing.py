@@ -1,4 +1,4 @@
-"""Killed at every step of sealing, shredding and rotating: nothing in clear, nothing half visible, and a retry completes."""
+"""Killed at every step of sealing, shredding, removing, rotating: nothing in clear or half visible; a retry completes."""
 
 import json
 import subprocess
@@ -26,6 +26,7 @@ def turns(tmp_path, act):
         ("add", 12, ([], ["whole"]), ["whole"]),
         ("shred", 6, (["whole"], ["shredded"]), ["shredded"]),
         ("rotate", 6, (["whole"],), ["whole"]),
+        ("remove", 6, (["whole"], []), []),
     ],
 )
 def test_a_kill_at_any_step_leaves_all_or_nothing(tmp_path, act, least_steps, before, after):
@@ -37,4 +38,6 @@ def test_a_kill_at_any_step_leaves_all_or_nothing(tmp_path, act, least_steps, be
         assert each["then"]["in_clear"] == each["retry"]["in_clear"] == [], each
         assert (each["problem"], each["retry"]["versions"]) == (None, after), each
         assert each["retry"]["scratch"] == [], each
+        assert each["left"] == {"blobs": [], "keys": [], "again": False}, each
+        assert each["swept"]["versions"] == after, each
         assert each["retry"]["certificates"] >= (act == "shred"), each

@@ -3,7 +3,11 @@
 import pytest
 import torch
 
+from intramural.workloads import machine
+from intramural.workloads.attention import Segments, causal_segments, flash_kernel
+from intramural.workloads.decoder import FlatPass, _attend
 from intramural.workloads.engine import Engine, FlatForward, choose_forward
+from intramural.workloads.passes import lay_out, layout
 from workload_models import adapted, examples, random_model
 
 pytestmark = [
@@ -46,7 +50,36 @@ def test_bf16_is_that_of_fp32_within_its_digits(kind):
     assert loss == pytest.approx(expected, rel=5e-2)
 
 
-def test_a_step_repeats_itself():
-    first, again = (step("llama", torch.float32, "cuda", 1000)[0] for _ in range(2))
+@pytest.mark.parametrize("shared", [0, 9])
+def test_flash_attends_as_padded_rows_do(shared):
+    made = examples(7, shared=shared)
+    (part,) = lay_out(made, range(7), pass_tokens=10_000)
+    laid = layout(made, part)
+    gpu = torch.device("cuda")
+    flat = FlatPass.of(laid, gpu)
+    torch.manual_seed(1)
+    heads = [torch.randn(len(laid.ids), count, 16) for count in (4, 2, 2)]
+    q, k, v = (each.to(gpu, torch.bfloat16).requires_grad_() for each in heads)
+    exact = [each.clone().requires_grad_() for each in heads]
+    weight = torch.randn(len(laid.ids), 64)
 
-    assert first == again
+    by_segments = causal_segments(q, k, v, Segments.of(laid, gpu), flash_kernel()).reshape(len(laid.ids), -1)
+    by_rows = _attend(*exact, FlatPass.of(laid, torch.device("cpu")))
+    grads = torch.autograd.grad((by_segments * weight.to(gpu)).sum(), (q, k, v))
+    wanted = torch.autograd.grad((by_rows * weight).sum(), exact)
+
+    assert (laid.prefix > 0) == (shared > 0)
+    assert flat.segments is not None
+    for mine, theirs in zip((by_segments, *grads), (by_rows, *wanted), strict=True):
+        assert (mine.float().cpu() - theirs).norm() <= 2e-2 * theirs.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_repeats_itself_bit_by_bit(dtype):
+    machine.make_repeatable(torch.device("cuda"))
+
+    first, again = (step("llama", dtype, "cuda", 1000) for _ in range(2))
+
+    assert first[0] == again[0]
+    for mine, theirs in zip(first[1], again[1], strict=True):
+        assert torch.equal(mine, theirs)

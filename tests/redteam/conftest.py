@@ -77,8 +77,9 @@ def attacker(request, world):
         pytest.skip("not the administrator")
     uid = ORDINARY if request.param == "as_ordinary_user" and os.getuid() == 0 else os.getuid()
     home = Path(world["folder"]) / f"home-{uid}"
-    (home / "runs" / "other").mkdir(parents=True)
-    (home / "scratch").mkdir()
+    # Made anew for every file of tests: where files run side by side, both attackers are asked for in turn.
+    (home / "runs" / "other").mkdir(parents=True, exist_ok=True)
+    (home / "scratch").mkdir(exist_ok=True)
     (home / "secret").write_text(CANARY)
     (home / "intramural.db").write_text("rows")
     (home / "customer.key").write_text("key")

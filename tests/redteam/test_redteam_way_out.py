@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from intramural.domain.confinement import Confinement, Destination, Level, Refusal
+from intramural.domain.confinement import Confinement, Destination, Level
+from intramural.domain.receipt import Refusal
 from intramural.walls.launch import launch
 from intramural.walls.receipts import read_receipt
 
@@ -176,6 +177,7 @@ def test_a_public_name_that_leads_to_a_private_address_leads_nowhere(tmp_path, u
         (b"SSH-2.0-client\r\n", Refusal.NOT_TLS),
         (hello("localhost")[:40], Refusal.NOT_TLS),
     ],
+    ids=["another name", "no name", "http", "ssh", "cut off"],
 )
 def test_the_first_bytes_must_be_tls_that_names_the_host(tmp_path, upstream, first, refusal):
     port, seen = upstream

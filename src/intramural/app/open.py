@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from intramural.app.model_builder import ProcessModelBuilder
+from intramural.app.readers import ConfinedReaders
 from intramural.app.run_control import LocalRunControl
 from intramural.app.transport import LocalTransport
 from intramural.client import Client
@@ -19,13 +20,15 @@ from intramural.domain.confinement import Level
 from intramural.domain.value import ProjectId
 from intramural.errors import Unavailable
 from intramural.service.audit_key import AuditKey
-from intramural.service.context import Context
+from intramural.service.context import ApproversFile, Context
 from intramural.settings import Settings, load_settings
 from intramural.store import Store
 from intramural.vault import Vault
 from intramural.vault.providers import KeyChoice
 
 PROJECT = ProjectId("default")
+APPROVERS = Path("/etc/intramural/approvers")
+"""No setting: whoever works with a home may change its settings, and must not choose who approves."""
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: no letters that are read as digits."""
 
@@ -52,7 +55,7 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         project=PROJECT,
         now=lambda: datetime.now(UTC),
         new_id=new_id,
-        model_builder=ProcessModelBuilder(settings.hub_endpoint),
+        model_builder=ProcessModelBuilder(settings.hub_endpoint, settings.home),
         run_control=LocalRunControl(),
         hub_endpoint=settings.hub_endpoint,
         parallel_runs=settings.parallel_runs,
@@ -68,8 +71,10 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         spot=settings.spot,
         level=machine_level,
         level_reasons=level_reasons,
+        start_reader=ConfinedReaders(settings.home),
         origin=Origin(host=os.uname().nodename, uid=os.getuid(), pid=os.getpid()),
         audit_key=AuditKey(settings.home / "keys"),
+        approvers=ApproversFile(APPROVERS),
         audit_retention=AuditRetention(
             **{kind: getattr(settings, f"audit_keep_{kind}_days") for kind in AuditRetention.model_fields}
         ),

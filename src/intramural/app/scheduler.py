@@ -132,6 +132,7 @@ def _run(home: Path, idle_seconds: float, entry: str | None) -> int:
                 log.critical("%s, or the lock in it, was removed; left", home)
                 return 1
         if not _something_waits(home):
+            _sweep(home)
             log.info("nothing to do; left")
             return 0
 
@@ -197,9 +198,25 @@ def _something_waits(home: Path) -> bool:
     return queue_length(open_context(load_settings(home), scheduler_actor())) > 0
 
 
+def _sweep(home: Path) -> None:
+    """Remove what killed processes left, at a moment when nobody waits for anything."""
+    from intramural.app.open import open_context, scheduler_actor  # noqa: PLC0415 - the command line imports this module
+    from intramural.errors import IntramuralError  # noqa: PLC0415 - as above
+    from intramural.service.sweeping import sweep_home  # noqa: PLC0415 - as above
+    from intramural.settings import load_settings  # noqa: PLC0415 - as above
+
+    try:
+        found = sweep_home(open_context(load_settings(home), scheduler_actor()))
+    except IntramuralError as error:
+        log.warning("swept nothing: %s", error.message)
+        return
+    if not found.is_empty:
+        log.info("swept %d blobs, %d keys, %d run directories", found.blobs, found.keys, found.runs)
+
+
 def _holder() -> str:
     """Return who holds the leases: host, process and its start, so that no later process is taken for this one."""
-    from intramural.scheduler.processes import Process  # noqa: PLC0415 - the command line imports this module
+    from intramural.walls.processes import Process  # noqa: PLC0415 - the command line imports this module
 
     here = Process.here()
     return f"{os.uname().nodename}:{here.pid}:{here.start_time}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import unquote
 
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from intramural.domain.value import Value, faults_of
 from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.errors import IntramuralError, InvalidInput, NotFound, from_document
 from intramural.service import (
+    approvals,
     artifacts,
     audit,
     datasets,
@@ -34,6 +35,10 @@ from intramural.service import (
     models,
     policies,
     quarantines,
+    redactions,
+    removals,
+    scans,
+    sweeping,
     traces,
 )
 from intramural.service.context import Context
@@ -44,8 +49,15 @@ V = TypeVar("V", bound=Value)
 class Request:
     """What a route may look at."""
 
-    def __init__(self, parts: list[str], query: dict[str, Any], body: dict[str, Any], on_progress: OnProgress) -> None:
-        self.parts, self.query, self.body, self.on_progress = parts, query, body, on_progress
+    def __init__(
+        self,
+        parts: list[str],
+        query: dict[str, Any],
+        body: dict[str, Any],
+        on_progress: OnProgress,
+        upload: BinaryIO | None = None,
+    ) -> None:
+        self.parts, self.query, self.body, self.on_progress, self.upload = parts, query, body, on_progress, upload
 
 
 def _read(kind: type[V], document: Any) -> V:
@@ -68,26 +80,32 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "models/*"): lambda ctx, r: models.show_model(ctx, r.parts[0]),
     ("DELETE", "models/*"): lambda ctx, r: models.remove_model(ctx, r.parts[0]),
     ("POST", "datasets"): lambda ctx, r: datasets.add_dataset(
-        ctx, Path(r.body["path"]), r.body["name"], _read(DatasetOptions, r.body["options"]), r.on_progress
+        ctx, r.body["sources"], r.body["name"], _read(DatasetOptions, r.body["options"]), r.on_progress, r.upload
     ),
     ("GET", "datasets"): lambda ctx, _: datasets.list_datasets(ctx),
     ("GET", "datasets/*"): lambda ctx, r: datasets.show_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/difference"): lambda ctx, r: datasets.diff_datasets(ctx, r.parts[0], r.query["to"]),
     ("POST", "datasets/*/sample"): lambda ctx, r: datasets.sample_dataset(ctx, r.parts[0], r.body["count"], r.body["side"]),
-    ("POST", "scans"): lambda ctx, r: datasets.scan_dataset(
-        ctx, r.body["source"], _read(DatasetOptions, r.body["options"]), r.on_progress
+    ("POST", "scans"): lambda ctx, r: scans.scan_dataset(
+        ctx, r.body["sources"], _read(DatasetOptions, r.body["options"]), r.on_progress, r.upload
     ),
-    ("POST", "scans/score"): lambda ctx, r: datasets.score_scan(
+    ("POST", "scans/score"): lambda ctx, r: scans.score_scan(
         ctx, Path(r.body["sample"]), _read(DatasetOptions, r.body["options"]), r.on_progress
     ),
+    ("POST", "datasets/*/redact"): lambda ctx, r: redactions.redact_dataset(
+        ctx, r.parts[0], _read(DatasetOptions, r.body["options"]), r.on_progress
+    ),
     ("POST", "datasets/*/shred"): lambda ctx, r: keys.shred_dataset(ctx, r.parts[0]),
+    ("DELETE", "datasets/*"): lambda ctx, r: removals.remove_dataset(ctx, r.parts[0]),
     ("GET", "datasets/*/certificates"): lambda ctx, r: keys.list_certificates(ctx, r.parts[0]),
     ("GET", "keys"): lambda ctx, _: keys.keys_status(ctx),
     ("POST", "keys/rotate"): lambda ctx, _: keys.rotate_keys(ctx),
+    ("POST", "sweep"): lambda ctx, r: sweeping.sweep_home(ctx, **r.body),
     ("POST", "jobs/resolve"): lambda ctx, r: jobs.resolve_job(ctx, _read(JobSpec, r.body)),
     ("POST", "jobs"): lambda ctx, r: jobs.submit_job(ctx, _read(JobSpec, r.body)),
     ("GET", "jobs"): lambda ctx, _: jobs.list_jobs(ctx),
     ("GET", "jobs/*"): lambda ctx, r: jobs.show_job(ctx, r.parts[0]),
+    ("DELETE", "jobs/*"): lambda ctx, r: removals.remove_job(ctx, r.parts[0]),
     ("GET", "jobs/*/explanation"): lambda ctx, r: jobs.explain_job(ctx, r.parts[0]),
     ("GET", "jobs/*/events"): lambda ctx, r: jobs.job_events(ctx, r.parts[0], **r.query),
     ("GET", "jobs/*/log"): lambda ctx, r: jobs.job_log(ctx, r.parts[0], **r.query),
@@ -107,8 +125,14 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "quarantine"): lambda ctx, _: quarantines.list_quarantined(ctx),
     ("POST", "quarantine"): lambda ctx, r: quarantines.quarantine_object(ctx, **r.body),
     ("POST", "quarantine/release"): lambda ctx, r: quarantines.release_object(ctx, **r.body),
+    ("POST", "approvals/requests"): lambda ctx, r: approvals.request_approval(ctx, r.body["ref"]),
+    ("POST", "approvals"): lambda ctx, r: approvals.add_approval(ctx, **r.body),
+    ("GET", "approvals"): lambda ctx, r: approvals.list_approvals(ctx, r.query.get("job")),
+    ("POST", "approvals/*/withdraw"): lambda ctx, r: approvals.withdraw_approval(ctx, r.parts[0]),
+    ("GET", "approvers"): lambda ctx, _: approvals.list_approvers(ctx),
     ("GET", "artifacts"): lambda ctx, r: artifacts.list_artifacts(ctx, r.query.get("job")),
     ("GET", "artifacts/*"): lambda ctx, r: artifacts.show_artifact(ctx, r.parts[0]),
+    ("DELETE", "artifacts/*"): lambda ctx, r: removals.remove_artifact(ctx, r.parts[0]),
     ("POST", "artifacts/*/export"): lambda ctx, r: artifacts.export_artifact(ctx, r.parts[0], Path(r.body["folder"])),
     ("POST", "artifacts/*/verify"): lambda ctx, r: artifacts.verify_artifact(ctx, r.parts[0]),
     ("POST", "measurements"): lambda ctx, r: measurements.measure_jobs(ctx, _read(MeasureOptions, r.body), r.on_progress),
@@ -139,12 +163,13 @@ class LocalTransport:
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
+        upload: BinaryIO | None = None,
         on_progress: OnProgress = silent,
     ) -> Any:
         """Return the answer's document; errors are rebuilt from theirs, as they would be behind a wire."""
         route, parts = self._match(method, path)
         try:
-            return _plain(route(self._context, Request(parts, query or {}, body or {}, on_progress)))
+            return _plain(route(self._context, Request(parts, query or {}, body or {}, on_progress, upload)))
         except IntramuralError as error:
             raise from_document(error.document()) from error
 

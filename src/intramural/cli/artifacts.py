@@ -7,13 +7,17 @@ from pathlib import Path
 import click
 
 from intramural.cli.output import facts, json_option, note, table, write_json
+from intramural.cli.removing import remove_artifact
 from intramural.cli.session import connect
 from intramural.pages.words import count, short_digest, size
 
 
 @click.group()
 def artifact() -> None:
-    """Artifacts: list, show, export, verify."""
+    """Artifacts: list, show, export, verify, remove."""
+
+
+artifact.add_command(remove_artifact)
 
 
 @artifact.command(name="list")

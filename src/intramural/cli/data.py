@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from intramural.cli.findings import days_of, print_findings, screening_options, treatments_of
+from intramural.cli.dataset_card import print_dataset
+from intramural.cli.findings import days_of, screening_options, treatments_of
 from intramural.cli.output import facts, in_colour, json_option, note, printable_lines, table, write_json
 from intramural.cli.progress import counting
+from intramural.cli.redacting import redact
+from intramural.cli.removing import remove_dataset
 from intramural.cli.scanning import scan
 from intramural.cli.session import connect
 from intramural.cli.shredding import certificate, shred
+from intramural.cli.sources import FORMATS, absolute_names, called, mapping_option, pairs_of, piped
 from intramural.cli.tracing import trace
 from intramural.pages.words import count, short_digest, size
 
-if TYPE_CHECKING:
-    from intramural.domain.dataset import DatasetVersion, TokenStatistics
-
-FORMATS = ["auto", "chat", "prompt-completion", "alpaca", "sharegpt", "preference"]
 CLASSES = ["public", "internal", "confidential", "restricted"]
 
 
 @click.group()
 def data() -> None:
-    """Data sets: add, scan, list, show, diff, sample, shred, trace."""
+    """Data sets: add, scan, list, show, diff, sample, redact, shred, remove, trace."""
 
 
 data.add_command(shred)
+data.add_command(remove_dataset)
 data.add_command(certificate)
 data.add_command(trace)
 data.add_command(scan)
+data.add_command(redact)
 
 
 @data.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--name", required=True, help="What people will call it, such as tickets/2026-11.")
 @click.option(
     "--format",
@@ -45,10 +47,8 @@ data.add_command(scan)
     show_default=True,
     help="What a row looks like; auto tells from the first.",
 )
-@click.option(
-    "--map", "mapping", multiple=True, metavar="OURS=THEIRS", help="Name a field, such as prompt=question; may be repeated."
-)
-@click.option("--holdout", type=click.Path(path_type=Path), help="A file that is the whole hold-out.")
+@mapping_option
+@click.option("--holdout", type=click.Path(path_type=Path), help="A file or a folder that is the whole hold-out.")
 @click.option(
     "--holdout-share",
     type=click.FloatRange(0, 1, max_open=True),
@@ -71,19 +71,26 @@ data.add_command(scan)
 )
 @click.option("--region", help="Where the rows are bound to stay.")
 @click.option("--purpose", metavar="TEXT", help="What they may be used for.")
+@click.option("--license", "licence", metavar="SPDX", help="Under which licence you have them, such as CC-BY-4.0.")
+@click.option("--provenance", "origin", metavar="TEXT", help="Where they are from.")
 @click.option("--retain", "retain_days", metavar="180d", callback=days_of, help="How long they may be used, in d, w or y.")
 @screening_options
 @click.option("--base", metavar="MODEL", help="Count tokens as this base model sees them.")
 @json_option
-def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **options: Any) -> None:
-    """Check FILE row by row, look for what should not be in it, split it, and store it as a new version of NAME."""
+def add(sources: tuple[str, ...], name: str, mapping: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """
+    Check rows one by one, look for what should not be in them, split them, and store them as a new version of NAME.
+
+    A SOURCE is a file, a folder with all that is below it, a quoted pattern such as 'in/**/*.jsonl.gz', or - for what is
+    piped in.
+    """
     from intramural.domain.dataset import Split  # noqa: PLC0415 - keeps `--help` fast
     from intramural.domain.views import DatasetOptions  # noqa: PLC0415
 
     holdout, share, group = (options.pop(key) for key in ("holdout", "holdout_share", "group_by"))
     kinds, treatments, deny = (options.pop(key) for key in ("kinds", "treatments", "deny"))
     wanted = DatasetOptions(
-        mapping=_pairs(mapping),
+        mapping=pairs_of(mapping),
         holdout=str(holdout.absolute()) if holdout else None,
         split=Split(holdout_share=share, group_by=group, given_holdout=holdout is not None),
         regulated=_kinds(kinds),
@@ -93,8 +100,8 @@ def add(file: Path, name: str, mapping: tuple[str, ...], as_json: bool, **option
     )
     client = connect()
     known = {each.label for each in client.list_datasets()}
-    with counting(f"Reading {file.name}") as report:
-        added = client.add_dataset(file.absolute(), name, wanted, on_progress=report)
+    with counting(f"Reading {called(sources)}") as report:
+        added = client.add_dataset(absolute_names(sources), name, wanted, on_progress=report, upload=piped(sources))
     if as_json:
         write_json(added.document())
         return
@@ -110,13 +117,6 @@ def _kinds(listed: str) -> tuple[Any, ...]:
     if not {*kinds} <= {each.value for each in RegulatedKind}:
         raise click.UsageError(f"--kinds takes {', '.join(RegulatedKind)}, separated by commas.")
     return tuple(RegulatedKind(each) for each in dict.fromkeys(kinds))
-
-
-def _pairs(mapping: tuple[str, ...]) -> dict[str, str]:
-    pairs = dict(each.partition("=")[::2] for each in mapping)
-    if not all(ours and theirs for ours, theirs in pairs.items()):
-        raise click.UsageError("--map is written OURS=THEIRS, for example --map prompt=question.")
-    return pairs
 
 
 @data.command(name="list")
@@ -187,53 +187,8 @@ def sample(label: str, number: int, side: str, as_json: bool) -> None:
         click.echo(in_colour(f"{found.label}, {found.side} example {place}", "bold", err=False))
         for part, messages in row.items():
             for each in messages if isinstance(messages, list) else []:
-                click.echo(printable_lines(f"  {part if part != 'messages' else ''}{each.get('role')}: {each.get('content')}"))
-
-
-def print_dataset(found: DatasetVersion) -> None:
-    """Print one version's counts, the faults by line, and the lengths in tokens."""
-    share = "a file of its own" if found.split.given_holdout else f"{100 * found.split.holdout_share:g} % by content"
-    grouped = f", grouped by {found.split.group_by}" if found.split.group_by else ""
-    facts(
-        [
-            ("data", found.label),
-            ("kind", f"{found.kind.value}, from {found.source_format}"),
-            ("class", found.classification.value),
-            ("holds", ", ".join(each.value for each in found.regulated) or None),
-            ("region", found.region),
-            ("purpose", found.purpose),
-            ("retained", f"{count(found.retain_days)} days" if found.retain_days else None),
-            ("training", f"{count(found.train_examples)} examples"),
-            ("hold-out", f"{count(found.holdout_examples)} examples, {share}{grouped}"),
-            (
-                "duplicates",
-                f"{count(found.duplicates)} in training, {count(found.holdout_overlap)} of the hold-out also in training",
-            ),
-            ("unused fields", ", ".join(found.unused_fields) or None),
-            ("rows", f"{count(found.rows_read)} read, {count(found.fault_count)} left out"),
-            ("size", size(found.size_bytes)),
-            ("digest", found.digest),
-            ("added", f"{found.added_at:%Y-%m-%d %H:%M}"),
-            ("shredded", f"{found.shredded_at:%Y-%m-%d %H:%M}" if found.shredded_at else None),
-        ]
-    )
-    for fault in found.faults[:20]:
-        field = f", `{fault.field}`" if fault.field else ""
-        click.echo(printable_lines(f"  line {fault.line}{field}: {fault.reason}"))
-    if found.fault_count > 20:
-        click.echo(f"  and {count(found.fault_count - 20)} more; `--json` lists the first hundred.")
-    print_findings(found.findings, found.redaction)
-    for each in found.tokens:
-        _print_tokens(each)
-
-
-def _print_tokens(tokens: TokenStatistics) -> None:
-    click.echo(
-        f"\nTokens of {tokens.model}: {count(tokens.total)} in all, {count(tokens.answer_total)} carry loss; "
-        f"median {count(tokens.p50)}, 95 % at most {count(tokens.p95)}, longest {count(tokens.longest)}"
-    )
-    most = max(tokens.histogram, default=0) or 1
-    filled = [n for n, number in enumerate(tokens.histogram) if number]
-    for n in range(filled[0], filled[-1] + 1) if filled else []:
-        edge, number = tokens.histogram_edges[n], tokens.histogram[n]
-        click.echo(f"  ≤ {count(edge):>7}  {'█' * round(30 * number / most):<30}  {count(number)}")
+                click.echo(
+                    printable_lines(
+                        f"  {f'{part} ' if part not in ('messages', 'text') else ''}{each.get('role')}: {each.get('content')}"
+                    )
+                )

@@ -37,6 +37,7 @@ _BY_CLASS: tuple[tuple[type[errors.IntramuralError], ExitCode], ...] = (
     (errors.NotFound, ExitCode.USAGE),
     (errors.Conflict, ExitCode.USAGE),
     (errors.DoesNotFit, ExitCode.LIMIT),
+    (errors.NeedsApproval, ExitCode.WAITING),
     (errors.Refused, ExitCode.REFUSED),
     (errors.IntegrityFailure, ExitCode.INTEGRITY),
     (errors.TimedOut, ExitCode.LIMIT),

@@ -21,6 +21,7 @@ def screening_options(command: Any) -> Any:
     """Add the options that say what is looked for, and what is done about it."""
     for option in (
         click.option("--deny", metavar="FILE", help="Terms that must not be in the rows, one a line."),
+        click.option("--names", metavar="MODEL", help="Look for names and addresses too, with this installed model."),
         click.option(
             "--on",
             "treatments",
@@ -58,7 +59,7 @@ def days_of(_context: Any, _option: Any, text: str | None) -> int | None:
     return int(written[1]) * {"d": 1, "w": 7, "y": 365}[written[2]]
 
 
-def print_findings(findings: Iterable[Finding], redaction: Redaction | None = None) -> None:
+def print_findings(findings: Iterable[Finding], redaction: Redaction | None = None, names_by: str | None = None) -> None:
     """Print the table of findings, and what was changed."""
     rows = [
         [
@@ -73,6 +74,8 @@ def print_findings(findings: Iterable[Finding], redaction: Redaction | None = No
     ]
     click.echo()
     table(["found", "severity", "count", "rows", "action", "first places"], rows, right=[2, 3], empty="Nothing was found.")
+    looked = f"were looked for with {names_by}" if names_by else "were not looked for; --names MODEL does"
+    click.echo(printable_lines(f"Names and addresses {looked}."))
     if redaction is not None:
         done = [
             f"{count(sum(numbers.values()))} {word} ({', '.join(f'{count(each)} {kind}' for kind, each in numbers.items())})"

@@ -174,7 +174,7 @@ def _page(report: JobReport, form: str) -> str:
 
 def _print_report(report: JobReport) -> None:
     from intramural.domain.verdict import one_line  # noqa: PLC0415 - keeps `--help` fast
-    from intramural.pages.story import headline, lead, result_table  # noqa: PLC0415
+    from intramural.pages.story import headline, lead, reached, result_table  # noqa: PLC0415
 
     click.echo(in_colour(headline(report), "bold", err=False))
     for line in lead(report):
@@ -192,11 +192,16 @@ def _print_report(report: JobReport) -> None:
             ("speed", f"{rate(report.tokens_per_second)} tokens/s" if report.tokens_per_second else None),
             ("time", duration(report.duration_seconds) if report.duration_seconds else None),
             ("peak memory", size(report.peak_memory_bytes) if report.peak_memory_bytes else None),
+            ("peak GPU memory", size(report.peak_gpu_memory_bytes) if report.peak_gpu_memory_bytes else None),
             ("checkpoints", count(len(report.checkpoints))),
             ("attempts", count(len(report.attempts))),
             ("walls", next((each.walls.sentence for each in reversed(report.attempts) if each.walls), None)),
         ]
     )
+    reached_rows = [row for each in report.attempts if each.walls for row in reached(each.walls)]
+    if reached_rows:
+        click.echo()
+        table(["reached", "connections", "sent", "received", "cut"], [list(row) for row in reached_rows], right=range(1, 4))
     results = result_table(report)
     if results:
         click.echo()

@@ -42,6 +42,8 @@ def run(file: Path, overrides: tuple[str, ...], dry_run: bool, wait: bool | None
     if dry_run:
         return _show_resolution(client, spec, as_json)
     job = client.submit_job(spec)
+    if job.start_approvals:
+        return _tell_waiting(job, as_json)
     try:
         wake_scheduler()
         if not (sys.stdout.isatty() if wait is None else wait):
@@ -51,6 +53,17 @@ def run(file: Path, overrides: tuple[str, ...], dry_run: bool, wait: bool | None
     except KeyboardInterrupt:
         note(f"\nThe job goes on. Follow it: intramural watch {job.id}   End it: intramural cancel {job.id}")
         return ExitCode.INTERRUPTED
+
+
+def _tell_waiting(job: Job, as_json: bool) -> int:
+    """Tell that a job waits for other people, who may take days."""
+    persons = "another person" if job.start_approvals == 1 else f"{job.start_approvals} other persons"
+    if as_json:
+        write_json(job.document())
+        return ExitCode.WAITING
+    click.echo(job.id)
+    note(f"{job.spec.name} waits until {persons} approved it. Ask: intramural approvals request {job.id} -o request.json")
+    return ExitCode.WAITING
 
 
 def read_spec(file: Path, overrides: tuple[str, ...]) -> JobSpec:
@@ -103,6 +116,8 @@ def tell_result(report: JobReport) -> None:
             f"{rate(report.tokens_per_second)} tokens/s",
             f"{size(report.peak_memory_bytes)} peak",
         ]
+        if report.peak_gpu_memory_bytes:
+            figures.append(f"{size(report.peak_gpu_memory_bytes)} of the GPU")
         click.echo(f"  {', '.join(figures)}")
         for each in report.artifacts:
             if each.kind.value in {"adapter", "merged_model"}:

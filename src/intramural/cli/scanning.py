@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from intramural.cli.dataset_card import files_line, provenance_lines
 from intramural.cli.findings import print_findings, screening_options, treatments_of
-from intramural.cli.output import facts, json_option, table, write_json
+from intramural.cli.output import facts, json_option, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
+from intramural.cli.sources import FORMATS, absolute_names, called, mapping_option, pairs_of, piped
 from intramural.pages.words import count
 
 if TYPE_CHECKING:
     from intramural.domain.findings import ScanScore
 
-FORMATS = ["auto", "chat", "prompt-completion", "alpaca", "sharegpt", "preference"]
+SHOWN_FILES = 20
 CLASSES = ["public", "internal", "confidential", "restricted"]
 
 
 @click.command()
-@click.argument("source", metavar="FILE|DATA", required=False)
+@click.argument("sources", metavar="SOURCE...|DATA", nargs=-1)
 @click.option("--sample", type=click.Path(path_type=Path), help="A labelled file: print precision and recall on it instead.")
 @click.option("--format", "source_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@mapping_option
 @click.option("--class", "classification", type=click.Choice(CLASSES), default="confidential", show_default=True)
 @screening_options
 @json_option
 def scan(
-    source: str | None,
+    sources: tuple[str, ...],
     sample: Path | None,
     source_format: str,
+    mapping: tuple[str, ...],
     classification: str,
     treatments: tuple[str, ...],
     deny: str | None,
+    names: str | None,
     as_json: bool,
 ) -> None:
-    """Look for personal data, secrets and more in a FILE or a version, and store nothing; recorded."""
+    """Look for personal data, secrets and more in files (as `data add` takes them) or a version; store nothing; recorded."""
     from intramural.domain.dataset import Classification  # noqa: PLC0415 - keeps `--help` fast
     from intramural.domain.views import DatasetOptions  # noqa: PLC0415
 
-    if (source is None) == (sample is None):
-        raise click.UsageError("Give a file or a data set, or --sample LABELLED.jsonl.")
+    if bool(sources) == (sample is not None):
+        raise click.UsageError("Give files or a data set, or --sample LABELLED.jsonl.")
     options = DatasetOptions(
         source_format=source_format,
+        mapping=pairs_of(mapping),
         classification=Classification(classification),
         on=treatments_of(treatments),
+        names=names,
         deny=str(Path(deny).absolute()) if deny else None,
     )
     if sample is not None:
@@ -53,20 +61,25 @@ def scan(
             scored = connect().score_scan(sample.absolute(), options, on_progress=report)
         write_json(scored.document()) if as_json else _print_score(scored)
         return
-    wanted = str(Path(source).absolute()) if source and Path(source).exists() else str(source)
-    with counting(f"Scanning {Path(wanted).name}") as report:
-        found = connect().scan_dataset(wanted, options, on_progress=report)
+    is_label = len(sources) == 1 and not (Path(sources[0]).exists() or glob.has_magic(sources[0]))
+    wanted = list(sources) if is_label else absolute_names(sources)
+    with counting(f"Scanning {called(sources)}") as report:
+        found = connect().scan_dataset(wanted, options, on_progress=report, upload=piped(sources))
     if as_json:
         write_json(found.document())
         return
     facts(
         [
             ("source", found.source),
+            ("files", files_line(len(found.files), found.skipped_files) if found.files else None),
             ("rows", f"{count(found.rows_read)} read, {count(found.fault_count)} faulty"),
+            *provenance_lines(found.provenance),
             ("text", f"{count(found.characters)} characters"),
         ]
     )
-    print_findings(found.findings)
+    for number, name in enumerate(found.files[:SHOWN_FILES] if len(found.files) > 1 else (), 1):
+        click.echo(printable_lines(f"  file {number} is {name}"))
+    print_findings(found.findings, names_by=found.names_by)
 
 
 def _print_score(scored: ScanScore) -> None:

@@ -10,12 +10,12 @@ import click
 from intramural.cli.output import facts, in_colour, json_option, note, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
+from intramural.cli.sources import FORMATS, mapping_option, pairs_of
 from intramural.pages.words import count
 
 if TYPE_CHECKING:
     from intramural.domain.lineage import Trace, TracedVersion
 
-FORMATS = ["auto", "chat", "prompt-completion", "alpaca", "sharegpt", "preference"]
 MOST_SHOWN = 12
 
 
@@ -24,15 +24,13 @@ MOST_SHOWN = 12
     "--rows", "file", type=click.Path(path_type=Path), required=True, help="A file of rows, as `data add` takes them."
 )
 @click.option("--format", "source_format", type=click.Choice(FORMATS), default="auto", show_default=True)
-@click.option("--map", "mapping", multiple=True, metavar="OURS=THEIRS", help="As for `data add`.")
+@mapping_option
 @json_option
 def trace(file: Path, source_format: str, mapping: tuple[str, ...], as_json: bool) -> None:
     """Tell which versions hold the rows of a file, and which jobs, adapters and merged models saw them; recorded."""
     from intramural.domain.views import DatasetOptions  # noqa: PLC0415 - keeps `--help` fast
 
-    pairs = dict(each.partition("=")[::2] for each in mapping)
-    if not all(ours and theirs for ours, theirs in pairs.items()):
-        raise click.UsageError("--map is written OURS=THEIRS, for example --map prompt=question.")
+    pairs = pairs_of(mapping)
     with counting(f"Tracing {file.name}") as report:
         found = connect().trace_rows(
             file.absolute(), DatasetOptions(source_format=source_format, mapping=pairs), on_progress=report

@@ -9,11 +9,13 @@ Paths of files and folders are those of the machine that answers; in process, th
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from intramural.client.transport import OnProgress, Transport, silent
+from intramural.domain.approval import Approval, ApprovalRequest, ApprovalStanding, Approver
 from intramural.domain.artifact import Artifact
 from intramural.domain.audit import AuditCheck, AuditEntry, AuditFilter, AuditProof, Exported, Hold, Pruned
 from intramural.domain.dataset import DatasetDifference, DatasetVersion
@@ -27,6 +29,7 @@ from intramural.domain.measure_options import MeasureOptions
 from intramural.domain.measurement import Measurement
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.policy import StoredPolicy
+from intramural.domain.removal import Removed, Swept
 from intramural.domain.report import JobReport
 from intramural.domain.spec import JobSpec
 from intramural.domain.views import DatasetOptions, Explanation, JobEvent, JobLog, ModelSource, Resolution, Sample
@@ -60,11 +63,17 @@ class Client:
         self._call("DELETE", f"/models/{_part(name)}")
 
     def add_dataset(
-        self, path: Path, name: str, options: DatasetOptions | None = None, on_progress: OnProgress = silent
+        self,
+        sources: Path | Sequence[str | Path],
+        name: str,
+        options: DatasetOptions | None = None,
+        on_progress: OnProgress = silent,
+        upload: BinaryIO | None = None,
     ) -> DatasetVersion:
-        """Validate a file and store it as a version of *name*."""
-        body = {"path": str(path), "name": name, "options": (options or DatasetOptions()).document()}
-        return DatasetVersion.model_validate(self._call("POST", "/datasets", body=body, on_progress=on_progress))
+        """Validate files and store them as a version of *name*; `-` among them stands for *upload*."""
+        body = {"sources": _names(sources), "name": name, "options": (options or DatasetOptions()).document()}
+        found = self._call("POST", "/datasets", body=body, on_progress=on_progress, upload=upload)
+        return DatasetVersion.model_validate(found)
 
     def list_datasets(self) -> list[DatasetVersion]:
         """Return every version of every data set."""
@@ -85,19 +94,37 @@ class Client:
             self._call("POST", f"/datasets/{_part(label)}/sample", body={"count": count, "side": side})
         )
 
-    def scan_dataset(self, source: str, options: DatasetOptions | None = None, on_progress: OnProgress = silent) -> ScanReport:
-        """Look for findings in a file or a version; store nothing; recorded as an act."""
-        body = {"source": source, "options": (options or DatasetOptions()).document()}
-        return ScanReport.model_validate(self._call("POST", "/scans", body=body, on_progress=on_progress))
+    def scan_dataset(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        options: DatasetOptions | None = None,
+        on_progress: OnProgress = silent,
+        upload: BinaryIO | None = None,
+    ) -> ScanReport:
+        """Look for findings in files or a version; store nothing; recorded as an act."""
+        body = {"sources": _names(sources), "options": (options or DatasetOptions()).document()}
+        return ScanReport.model_validate(self._call("POST", "/scans", body=body, on_progress=on_progress, upload=upload))
 
     def score_scan(self, sample: Path, options: DatasetOptions | None = None, on_progress: OnProgress = silent) -> ScanScore:
         """Return the scan's precision and recall on a labelled sample; recorded as an act."""
         body = {"sample": str(sample), "options": (options or DatasetOptions()).document()}
         return ScanScore.model_validate(self._call("POST", "/scans/score", body=body, on_progress=on_progress))
 
+    def redact_dataset(
+        self, label: str, options: DatasetOptions | None = None, on_progress: OnProgress = silent
+    ) -> DatasetVersion:
+        """Redact a version into a new one by `on` and `deny` of *options*; recorded as an act."""
+        body = {"options": (options or DatasetOptions()).document()}
+        found = self._call("POST", f"/datasets/{_part(label)}/redact", body=body, on_progress=on_progress)
+        return DatasetVersion.model_validate(found)
+
     def shred_dataset(self, name: str) -> ShredCertificate:
         """Destroy the keys of every version of a data set; return the certificate. Cannot be taken back."""
         return ShredCertificate.model_validate(self._call("POST", f"/datasets/{_part(name)}/shred"))
+
+    def remove_dataset(self, label: str) -> Removed:
+        """Forget one version (`name@version`) that no job names, and remove its files; a shredding proves more."""
+        return Removed.model_validate(self._call("DELETE", f"/datasets/{_part(label)}"))
 
     def list_certificates(self, name: str) -> list[ShredCertificate]:
         """Return the certificates of a shredded data set, oldest first."""
@@ -106,6 +133,10 @@ class Client:
     def keys_status(self) -> KeysStatus:
         """Return who holds the customer's key, and how many keys it wraps."""
         return KeysStatus.model_validate(self._call("GET", "/keys"))
+
+    def sweep_home(self, *, dry_run: bool = False) -> Swept:
+        """Remove what killed processes left that no row names; with *dry_run* only tell of it."""
+        return Swept.model_validate(self._call("POST", "/sweep", body={"dry_run": dry_run}))
 
     def rotate_keys(self) -> Rotation:
         """Make a new version of the customer's key and wrap every scope key with it."""
@@ -126,6 +157,10 @@ class Client:
     def show_job(self, ref: str) -> JobReport:
         """Return a job's whole document; *ref* is an id, its beginning, or a name (the newest)."""
         return JobReport.model_validate(self._call("GET", f"/jobs/{_part(ref)}"))
+
+    def remove_job(self, ref: str) -> Removed:
+        """Forget a job that ended, its runs and its artifacts; the key of what it left is destroyed."""
+        return Removed.model_validate(self._call("DELETE", f"/jobs/{_part(ref)}"))
 
     def explain_job(self, ref: str) -> Explanation:
         """Tell why a job stands where it stands."""
@@ -200,6 +235,27 @@ class Client:
         body = {"ref": ref, "downstream": downstream}
         return QuarantineAnswer.model_validate(self._call("POST", "/quarantine/release", body=body))
 
+    def request_approval(self, ref: str) -> ApprovalRequest:
+        """Return what an approver signs, of a job that waits or ended, or of an artifact."""
+        return ApprovalRequest.model_validate(self._call("POST", "/approvals/requests", body={"ref": ref}))
+
+    def add_approval(self, request: str, signature: str) -> Approval:
+        """Keep a person's yes: the request's exact text, and what `ssh-keygen -Y sign` made of it."""
+        return Approval.model_validate(self._call("POST", "/approvals", body={"request": request, "signature": signature}))
+
+    def list_approvals(self, job: str | None = None) -> list[ApprovalStanding]:
+        """Return the approvals of a job and what it made, or all, each with whether it counts now."""
+        found = self._call("GET", "/approvals", query={"job": job} if job else None)
+        return [ApprovalStanding.model_validate(each) for each in found]
+
+    def withdraw_approval(self, ref: str) -> Approval:
+        """Make an approval count no more, by the beginning of its id."""
+        return Approval.model_validate(self._call("POST", f"/approvals/{_part(ref)}/withdraw"))
+
+    def list_approvers(self) -> list[Approver]:
+        """Return who may approve, with their keys."""
+        return [Approver.model_validate(each) for each in self._call("GET", "/approvers")]
+
     def export_evidence(self, ref: str, folder: Path) -> EvidenceBundle:
         """Write the signed evidence of a job that ended to a new or empty folder."""
         return EvidenceBundle.model_validate(self._call("POST", f"/jobs/{_part(ref)}/evidence", body={"folder": str(folder)}))
@@ -211,6 +267,10 @@ class Client:
     def show_artifact(self, ref: str) -> Artifact:
         """Return one artifact by id or digest, or the unique beginning of either."""
         return Artifact.model_validate(self._call("GET", f"/artifacts/{_part(ref)}"))
+
+    def remove_artifact(self, ref: str) -> Removed:
+        """Forget an artifact of a job that ended and remove its files."""
+        return Removed.model_validate(self._call("DELETE", f"/artifacts/{_part(ref)}"))
 
     def export_artifact(self, ref: str, folder: Path) -> Artifact:
         """Copy an artifact's files to a new or empty folder."""
@@ -265,6 +325,10 @@ class Client:
 
     def _call(self, method: str, path: str, **rest: Any) -> Any:
         return self._transport.request(method, self._root + path, **rest)
+
+
+def _names(sources: str | Path | Sequence[str | Path]) -> list[str]:
+    return [str(each) for each in ([sources] if isinstance(sources, str | Path) else sources)]
 
 
 def _part(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 OnProgress = Callable[[int, int, str], None]
 
@@ -22,6 +22,7 @@ class Transport(Protocol):
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
+        upload: BinaryIO | None = None,
         on_progress: OnProgress = silent,
     ) -> Any:
-        """Return the answer's JSON document; raise the `IntramuralError` the other side raised."""
+        """Return the answer's JSON document; raise the `IntramuralError` the other side raised. *upload* is read once."""

@@ -19,83 +19,10 @@ from intramural.domain.audit_chain import KINDS, Link, instant
 from intramural.domain.audit_head import TrailHead
 from intramural.errors import InvalidInput
 
-OCSF_VERSION = "1.6.0"
-API_ACTIVITY = 6003
-UNKNOWN, CREATE, READ, UPDATE, DELETE, OTHER = 0, 1, 2, 3, 4, 99
-ACTIVITIES = {
-    **dict.fromkeys(("add", "submit", "hold", "start"), CREATE),
-    **dict.fromkeys(("sample", "export", "read", "verify"), READ),
-    **dict.fromkeys(("pause", "resume", "approve", "release"), UPDATE),
-    **dict.fromkeys(("remove", "prune", "shred"), DELETE),
-}
-"""What a verb is in OCSF; a verb that is not here is another activity."""
-INFORMATIONAL, LOW = 1, 2
 LOG_AUDIT = 13
 """The facility of syslog."""
 ENTERPRISE = 32473
 """The number that RFC 5612 keeps for examples; the platform has none of its own."""
-
-
-def ocsf(link: Link, before: bytes) -> dict[str, Any]:
-    """Return an entry as an OCSF API Activity."""
-    entry = AuditEntry.model_validate_json(link.body) if link.body is not None else None
-    kind = KINDS[link.kind].value
-    chain = {
-        "seq": link.seq,
-        "at": link.at,
-        "kind": kind,
-        "before": before.hex(),
-        "commitment": link.commitment.hex(),
-        "leaf": link.leaf.hex(),
-    }
-    if link.body is not None and link.salt is not None:
-        chain |= {"body": link.body.decode(), "salt": link.salt.hex()}
-    activity = ACTIVITIES.get(entry.action.partition(":")[2], OTHER) if entry else UNKNOWN
-    refused = entry is not None and entry.decision is Decision.REFUSED
-    event: dict[str, Any] = {
-        "category_uid": API_ACTIVITY // 1000,
-        "class_uid": API_ACTIVITY,
-        "activity_id": activity,
-        "type_uid": API_ACTIVITY * 100 + activity,
-        "time": link.at // 1000,
-        "severity_id": LOW if refused else INFORMATIONAL,
-        "metadata": {
-            "version": OCSF_VERSION,
-            "product": {"name": "intramural", "vendor_name": "intramural"},
-            "uid": str(link.seq),
-            "sequence": link.seq,
-            "log_name": kind,
-        },
-        "actor": _actor(entry),
-        "src_endpoint": _source(entry),
-        "api": {"operation": entry.action.value if entry else "pruned"},
-        "unmapped": {"intramural": chain},
-    }
-    if entry is not None:
-        event |= {"status_id": 2 if refused else 1, "status": "Failure" if refused else "Success"}
-        event["metadata"]["tenant_uid"] = entry.project
-        event |= {"status_code": entry.rule} if entry.rule else {}
-        about = {key: value for key, value in (("name", entry.target), ("uid", entry.digest)) if value}
-        event |= {"resources": [about]} if about else {}
-    return event
-
-
-def _actor(entry: AuditEntry | None) -> dict[str, Any]:
-    if entry is None:
-        return {"app_name": "intramural"}
-    user: dict[str, Any] = {"name": entry.subject}
-    actor: dict[str, Any] = {"user": user}
-    if entry.origin is not None and entry.origin.uid is not None:
-        user["uid"] = str(entry.origin.uid)
-    if entry.origin is not None and entry.origin.pid is not None:
-        actor["process"] = {"pid": entry.origin.pid}
-    return actor
-
-
-def _source(entry: AuditEntry | None) -> dict[str, Any]:
-    if entry is None or entry.origin is None:
-        return {"name": "unknown"}
-    return {"hostname": entry.origin.host, **({"ip": entry.origin.address} if entry.origin.address else {})}
 
 
 def cef(link: Link) -> str:
@@ -196,7 +123,7 @@ def write(file: Path, form: str, start: TrailHead, end: TrailHead, batches: Iter
 
 
 def _lines(form: str, start: TrailHead, end: TrailHead, batches: Iterable[Sequence[Any]]) -> Iterable[bytes]:
-    import orjson  # noqa: PLC0415 - only an export writes
+    from intramural.connectors.ocsf import ocsf_line  # noqa: PLC0415 - its library is slow to import, and only this needs it
 
     before, line_of = start.leaf, FORMS[form]
     for rows in batches:
@@ -205,13 +132,12 @@ def _lines(form: str, start: TrailHead, end: TrailHead, batches: Iterable[Sequen
             if line_of is not None:
                 yield line_of(link).encode() + b"\n"
                 continue
-            event = ocsf(link, before)
-            chain = event["unmapped"]["intramural"]
+            more: dict[str, Any] = {}
             if link.seq == start.size + 1:
-                chain["start"] = {"last_at": start.last_at, "frontier": start.frontier.hex()}
+                more["start"] = {"last_at": start.last_at, "frontier": start.frontier.hex()}
             if link.seq == end.size and end.note is not None:
-                chain["head"] = end.note
-            yield orjson.dumps(event) + b"\n"
+                more["head"] = end.note
+            yield ocsf_line(link, before, more)
             before = link.leaf
 
 

@@ -20,20 +20,27 @@ class Action(StrEnum):
     DATASET_SAMPLE = "dataset:sample"
     DATASET_SCAN = "dataset:scan"
     DATASET_TRACE = "dataset:trace"
+    DATASET_REDACT = "dataset:redact"
     DATASET_SHRED = "dataset:shred"
+    DATASET_REMOVE = "dataset:remove"
     JOB_SUBMIT = "job:submit"
     JOB_CANCEL = "job:cancel"
     JOB_PAUSE = "job:pause"
     JOB_RESUME = "job:resume"
     JOB_DRILL = "job:drill"
+    JOB_REMOVE = "job:remove"
     RUN_START = "run:start"
     RUN_END = "run:end"
     ARTIFACT_EXPORT = "artifact:export"
+    ARTIFACT_REMOVE = "artifact:remove"
+    HOME_SWEEP = "home:sweep"
     EVIDENCE_EXPORT = "evidence:export"
     KEYS_ROTATE = "keys:rotate"
     POLICY_SET = "policy:set"
     OBJECT_QUARANTINE = "object:quarantine"
     OBJECT_RELEASE = "object:release"
+    OBJECT_APPROVE = "object:approve"
+    APPROVAL_WITHDRAW = "approval:withdraw"
     PROFILE_MEASURE = "profile:measure"
     AUDIT_READ = "audit:read"
     AUDIT_EXPORT = "audit:export"
@@ -57,6 +64,10 @@ _OWNER_ONLY = frozenset(
     {
         Action.MODEL_REMOVE,
         Action.DATASET_SHRED,
+        Action.DATASET_REMOVE,
+        Action.JOB_REMOVE,
+        Action.ARTIFACT_REMOVE,
+        Action.HOME_SWEEP,
         Action.KEYS_ROTATE,
         Action.POLICY_SET,
         Action.OBJECT_RELEASE,
@@ -72,7 +83,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action) - _SYSTEM,
     Role.MEMBER: frozenset(Action) - _SYSTEM - _OWNER_ONLY,
     Role.VIEWER: frozenset(),
-    Role.SYSTEM: _SYSTEM,
+    Role.SYSTEM: _SYSTEM | {Action.HOME_SWEEP},
 }
 
 

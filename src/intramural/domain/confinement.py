@@ -1,8 +1,8 @@
 """
-What a job process may see, use and reach; how firmly that holds; and what it tried.
+What a job process may see, use and reach, and how firmly that holds.
 
-A `Confinement` says what is wished, a `Level` how far this machine can keep it, and a
-`Receipt` what the run tried to reach. The rule that decides whether data may be worked
+A `Confinement` says what is wished, and a `Level` how far this machine can keep it (what
+the run tried stands in its `receipt`). The rule that decides whether data may be worked
 on at a level is here too: it needs no machine.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from intramural.domain.dataset import Classification
-from intramural.domain.value import Instant, Value
+from intramural.domain.value import Value
 from intramural.errors import Refused
 
 GIBIBYTE = 2**30
@@ -156,120 +156,3 @@ class Confinement(Value):
         if len(set(places)) != len(places):
             raise ValueError("a destination is listed twice")
         return self
-
-
-class Refusal(StrEnum):
-    """Why an attempt to reach something was refused or cut."""
-
-    NOT_LISTED = "not_listed"
-    ADDRESS = "address"
-    """An address instead of a name."""
-    PRIVATE_ADDRESS = "private_address"
-    """The name leads to an address that is not public."""
-    NO_ANSWER = "no_answer"
-    """It was allowed; the name is unknown, or nobody listens there."""
-    NOT_TUNNEL = "not_tunnel"
-    """Something else than CONNECT was asked of the proxy."""
-    MALFORMED = "malformed"
-    NOT_TLS = "not_tls"
-    OTHER_NAME = "other_name"
-    """The TLS handshake names another host, or none."""
-    HIDDEN_NAME = "hidden_name"
-    """The TLS handshake encrypts the host's name."""
-    UP_BYTES = "up_bytes"
-    DOWN_BYTES = "down_bytes"
-    TOO_MANY = "too_many"
-    """More connections at a time than the proxy serves."""
-
-
-class Attempt(Value):
-    """One connection a run asked for."""
-
-    at: Instant
-    host: str
-    """As the run wrote it, cut to what a host's name may hold; empty where it was none."""
-    port: int
-    allowed: bool
-    refusal: Refusal | None = None
-    """Why it was refused; with `allowed`, why it was cut."""
-    up_bytes: int = 0
-    down_bytes: int = 0
-
-
-UNSEEN = {
-    Level.NAMESPACES: (
-        "where connections around the proxy were meant to go: the kernel counts them and keeps no address",
-        "sockets of forbidden kinds: they fail at once and nobody counts them",
-        "what travels inside an allowed connection: it is encrypted",
-    ),
-    Level.LANDLOCK: ("attempts to open a socket: they fail at once and nobody counts them",),
-    Level.NONE: ("everything: nothing stands between this run and the network",),
-}
-"""What a receipt of a level cannot know."""
-
-
-class Receipt(Value):
-    """What a run tried to reach, allowed or not, and under which walls it ran."""
-
-    level: Level
-    began_at: Instant
-    ended_at: Instant | None = None
-    complete: bool = False
-    """False while the run goes on, or when its supervisor was killed before it could finish this."""
-    exit_code: int | None = None
-    """As a shell tells it: 128 and the signal's number for one that a signal ended."""
-    attempts: tuple[Attempt, ...] = ()
-    left_out: int = 0
-    """Attempts beyond the number that is written down."""
-    around_proxy: int | None = None
-    """Packets and connections that found no way out, as the kernel of the run's own network counted them."""
-    limits: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Each limit, and what enforces it: `cgroup`, `rlimit`, `namespace`, `mount`, `supervisor`, or `nothing`."""
-
-    @property
-    def unseen(self) -> tuple[str, ...]:
-        """What this receipt cannot know."""
-        return UNSEEN[self.level]
-
-    @property
-    def summary(self) -> WallsSummary:
-        """Return what may be told outside the seal."""
-        return WallsSummary(
-            level=self.level,
-            complete=self.complete,
-            allowed=sum(each.allowed for each in self.attempts),
-            refused=sum(not each.allowed for each in self.attempts) + self.left_out,
-            around_proxy=self.around_proxy,
-            up_bytes=sum(each.up_bytes for each in self.attempts),
-            down_bytes=sum(each.down_bytes for each in self.attempts),
-            limits=self.limits,
-        )
-
-
-class WallsSummary(Value):
-    """How a run was confined and what it tried, in numbers: a host's name is the run's choice and stays in its receipt."""
-
-    level: Level
-    complete: bool = False
-    """False where the supervisor was killed before it could finish the receipt."""
-    allowed: int = 0
-    """Connections that the policy's list let through."""
-    refused: int = 0
-    """Connections that were asked for and refused."""
-    around_proxy: int | None = None
-    """Packets and connections that found no way out."""
-    up_bytes: int = 0
-    down_bytes: int = 0
-    limits: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Each limit, and what enforces it."""
-
-    @property
-    def sentence(self) -> str:
-        """Return it in words."""
-        if self.level is Level.NONE:
-            return "not confined: nothing stood between this run and the machine"
-        tried = [f"{self.refused} attempts to connect refused"] if self.refused else []
-        tried += [f"{self.allowed} connections allowed"] if self.allowed else []
-        tried += [f"{self.around_proxy} packets found no way out"] if self.around_proxy else []
-        cut = "" if self.complete else "; its receipt was cut short"
-        return f"confined by {self.level.value}; {', '.join(tried) or 'it tried to reach nothing'}{cut}"

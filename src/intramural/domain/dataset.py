@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from intramural.domain.findings import Finding, Redaction
+from intramural.domain.findings import Finding, Provenance, Redaction
 from intramural.domain.value import Digest, Instant, Name, Value
 
 
@@ -22,6 +22,10 @@ class ExampleKind(StrEnum):
     """`{"messages": [...]}`; the assistant's turns are trained on."""
     PREFERENCE = "preference"
     """`{"input": [...], "preferred": [...], "non_preferred": [...]}`, each a list of messages."""
+    UNPAIRED = "unpaired"
+    """`{"input": [...], "desirable": [...]}` or `{"input": [...], "undesirable": [...]}`: one answer and how it was judged."""
+    TEXT = "text"
+    """`{"text": [...]}`, one piece of plain text as one turn of the role `text`."""
 
 
 class Classification(StrEnum):
@@ -56,6 +60,8 @@ class Split(Value):
 class Fault(Value):
     """One row that was not taken, by place and reason; never its text."""
 
+    file: int = 1
+    """1-based among the files that were read, in their order; a given hold-out is the last."""
     line: int
     """1-based line of the file; for Parquet the 1-based row."""
     field: str | None = None
@@ -119,13 +125,29 @@ class DatasetVersion(Value):
     unused_fields: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     """What the scan found; counts and places."""
+    names_by: str | None = None
+    """The model that looked for names and addresses; none: they were not looked for."""
     redaction: Redaction | None = None
     """What was changed before the rows were stored; none where they are as they came."""
     purpose: str | None = None
     """What it may be used for, in its owner's words."""
+    licence: str | None = None
+    """Under which its owner says the rows may be used, as an SPDX expression."""
+    origin: str | None = None
+    """Where the rows are from, in its owner's words."""
+    provenance: Provenance = Provenance()
+    """What the rows say of that."""
+    parent: str | None = None
+    """The version that this one was made of by redaction."""
+    files: int = 1
+    """Files that were read; a given hold-out is one of them."""
+    skipped_files: dict[str, int] = {}
+    """Files below a folder or a pattern that were not read, by reason."""
     split: Split
     tokens: tuple[TokenStatistics, ...] = ()
     added_at: Instant
+    held_since: Instant | None = None
+    """Since when the rows of a redacted version are held; retention counts from there, or from when it was added."""
     shredded_at: Instant | None = None
     """Since when no key opens its rows any more."""
 

@@ -136,6 +136,19 @@ class Redaction(Value):
     """Version of the surrogates' form."""
 
 
+class Provenance(Value):
+    """What the rows themselves say about where they are from and who may use them, by count."""
+
+    fields: dict[str, int] = {}
+    """Rows that have a value in a field of that name, such as `source` or `author`."""
+    licences: dict[str, int] = {}
+    """Rows by the SPDX expression that their licence is; several mean that the data is mixed."""
+    unknown_licences: int = 0
+    """Rows whose licence is nothing that SPDX lists."""
+    without_licence: int = 0
+    """Rows that name none where others do."""
+
+
 class ScanReport(Value):
     """What a scan found in a source that was not added."""
 
@@ -147,6 +160,12 @@ class ScanReport(Value):
     findings: tuple[Finding, ...]
     duplicates: int = 0
     holdout_overlap: int = 0
+    provenance: Provenance = Provenance()
+    names_by: str | None = None
+    """The model that looked for names and addresses; none: they were not looked for."""
+    files: tuple[str, ...] = ()
+    """Their names, by the numbers that places give; told to who asked, and kept nowhere."""
+    skipped_files: dict[str, int] = {}
 
 
 class TypeScore(Value):

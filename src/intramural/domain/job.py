@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Self
 
 from intramural.domain.cause import Cause, Failure, is_lost
-from intramural.domain.confinement import WallsSummary
 from intramural.domain.label import Label
+from intramural.domain.receipt import WallsSummary
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, Instant, JobId, ProjectId, RunId, Value
 from intramural.errors import Conflict, StaleFence
@@ -128,6 +128,8 @@ class Job(Value):
     """How private its data is, and so everything it makes."""
     submitted_by: str
     submitted_at: Instant
+    start_approvals: int = 0
+    """How many it needed when it was submitted; what is asked when its turn comes is the policy."""
     state: JobState = JobState.QUEUED
     wish: Wish = Wish.RUN
     attempts: int = 0

@@ -29,7 +29,7 @@ Logged = Literal["metrics", "run_log", "content"]
 """`metrics`: numbers of training and evaluation. `run_log`: what a run prints, no content by contract. `content`: rows,
 prompts, outputs."""
 KeyProviderName = Literal["local", "keyring", "openbao", "aws", "gcp", "pkcs11"]
-Suite = Literal["loss", "structured"]
+Suite = Literal["loss", "structured", "memorisation"]
 
 ANYWHERE: Literal["anywhere"] = "anywhere"
 ANY: Literal["any"] = "any"
@@ -50,6 +50,8 @@ class Rules(Value):
     """How firmly a run must be confined, at least."""
     egress: tuple[Destination, ...] = ()
     """Everything a run may reach outside; nothing else."""
+    gpus: bool = True
+    """Whether a run is given the GPUs of its machine."""
     key_providers: Providers = ANY
     """Who may hold the key that wraps the keys of the data."""
     log: tuple[Logged, ...] = ("metrics", "run_log")
@@ -61,7 +63,9 @@ class Rules(Value):
     suites: tuple[Suite, ...] = ()
     """What every job must measure on the hold-out."""
     approvals: Approvals = 0
-    """Members who must have approved an artifact before it is exported or served."""
+    """Persons, other than who submitted the job, who must have approved an artifact before it is exported or served."""
+    start_approvals: Approvals = 0
+    """The same for a job, before it starts."""
     spot: bool = True
     """Whether a run may be on a machine that can be taken away at any moment."""
 
@@ -72,12 +76,14 @@ class Terms(Value):
     regions: Regions | None = None
     isolation: Level | None = None
     egress: tuple[Destination, ...] | None = None
+    gpus: bool | None = None
     key_providers: Providers | None = None
     log: tuple[Logged, ...] | None = None
     retention_days: Days | None = None
     redaction: dict[FindingKind, Treatment] | None = None
     suites: tuple[Suite, ...] | None = None
     approvals: Approvals | None = None
+    start_approvals: Approvals | None = None
     spot: bool | None = None
 
 
@@ -132,6 +138,14 @@ class PolicyFile(Value):
         policy = Policy(**rules)
         _check_order(policy)
         return policy
+
+
+class Grant(Value):
+    """What the policies give a run beyond its walls."""
+
+    egress: tuple[Destination, ...] = ()
+    """All that it may reach."""
+    gpus: bool = True
 
 
 class StoredPolicy(Value):
@@ -207,11 +221,13 @@ _AT_LEAST: dict[str, Callable[[Any, Any], bool]] = {
     "regions": _within,
     "isolation": lambda high, low: high >= low,
     "egress": lambda high, low: _places(high) <= _places(low),
+    "gpus": lambda high, low: low or not high,
     "key_providers": _within,
     "log": _within,
     "retention_days": lambda high, low: low == UNLIMITED or (high != UNLIMITED and high <= low),
     "suites": lambda high, low: set(high) >= set(low),
     "approvals": lambda high, low: high >= low,
+    "start_approvals": lambda high, low: high >= low,
     "spot": lambda high, low: low or not high,
 }
 """

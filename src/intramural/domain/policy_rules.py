@@ -8,7 +8,7 @@ rule that fails, are a no like any other. So nothing passes because something br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -18,10 +18,12 @@ from intramural.domain.dataset import Classification
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.policy import ANY, ANYWHERE, UNLIMITED, Days, Logged, Policy, Rules
 from intramural.domain.value import Digest, Value
-from intramural.errors import Refused
+from intramural.errors import NeedsApproval, Refused
 
 F = TypeVar("F")
 
+APPROVAL_RULES = frozenset({"approvals", "start_approvals"})
+"""Rules whose no is a wait: other people may still say yes."""
 UNSTATED = ""
 """The region of a machine whose operator did not say it."""
 
@@ -55,6 +57,7 @@ class Facts(Value):
     suites: tuple[str, ...] | None = None
     spot: bool | None = None
     approvals: int | None = None
+    """Of the artifact, or of the job that waits: how many persons' yes counts."""
     quarantined: tuple[str, ...] | None = None
     """Those of the objects concerned that are in quarantine."""
 
@@ -85,12 +88,18 @@ class Verdict(Value):
         """Tell whether no rule says no."""
         return not self.denials
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether nothing is missing but approvals."""
+        return bool(self.denials) and {each.rule for each in self.denials} <= APPROVAL_RULES
+
     def refusal(self) -> Refused:
         """Return the error that tells every denial."""
         first, *others = self.denials
         more = "".join(f" Also `{each.rule}`: {each.reason}." for each in others)
         changes = list(dict.fromkeys(each.change for each in self.denials))
-        return Refused(
+        kind = NeedsApproval if self.waits else Refused
+        return kind(
             f"The rule `{first.rule}` refuses it: {first.reason}.{more}",
             hint=" ".join(changes),
             rule=first.rule,
@@ -104,6 +113,8 @@ class Moment(StrEnum):
 
     USE = "use"
     """A job is submitted or a run starts."""
+    START = "start"
+    """A run starts, and the rules of `USE` allow it."""
     LEAVE = "leave"
     """An artifact is exported or served."""
 
@@ -122,10 +133,17 @@ class Rule:
     moments: tuple[Moment, ...] = (Moment.USE,)
 
 
-def judge(facts: Facts, policy: Policy, moment: Moment = Moment.USE, rules: tuple[Rule, ...] | None = None) -> Verdict:
-    """Ask every rule of the moment; whatever keeps one from deciding is its no."""
+def judge(
+    facts: Facts,
+    policy: Policy,
+    moment: Moment = Moment.USE,
+    rules: tuple[Rule, ...] | None = None,
+    *,
+    why_unknown: Mapping[str, str] | None = None,
+) -> Verdict:
+    """Ask every rule of the moment; whatever keeps one from deciding is its no, with *why_unknown* by the fact's name."""
     asked = [each for each in (RULES if rules is None else rules) if moment in each.moments]
-    denials = tuple(denial for each in asked if (denial := _asked(each, facts, policy)) is not None)
+    denials = tuple(denial for each in asked if (denial := _asked(each, facts, policy, why_unknown or {})) is not None)
     return Verdict(policy=policy.digest, classification=facts.classification, denials=denials)
 
 
@@ -148,11 +166,13 @@ def _known(fact: F | None) -> F:
     return fact
 
 
-def _asked(rule: Rule, facts: Facts, policy: Policy) -> Denial | None:
+def _asked(rule: Rule, facts: Facts, policy: Policy, why_unknown: Mapping[str, str]) -> Denial | None:
     needs = ("classification", *rule.needs)
     missing = [name for name in needs if getattr(facts, name) is None]
     if missing:
-        return undecided(rule.name, f"{', '.join(each.replace('_', ' ') for each in missing)} is not known")
+        why = [why_unknown[name] for name in missing if name in why_unknown]
+        words = f"{', '.join(each.replace('_', ' ') for each in missing)} is not known"
+        return undecided(rule.name, "; ".join([words, *why]))
     try:
         answer = rule.says(facts.only(needs), policy.of(_known(facts.classification)))
     except Exception as error:  # whatever it is, a rule that failed has not said yes
@@ -198,6 +218,15 @@ def _isolation(facts: Facts, rules: Rules) -> Answer:
     return (
         f"{facts.classification} data needs runs confined at the level {rules.isolation}; here it is {level}",
         "Run it where that level is reached, or let `isolation` in the policy require less.",
+    )
+
+
+def _gpus(facts: Facts, rules: Rules) -> Answer:
+    if rules.gpus or _known(facts.level) is not Level.NONE:
+        return None
+    return (
+        f"{facts.classification} data is not worked on by GPUs, and at the level {facts.level} a run has those of the machine",
+        "Run it where runs are confined, or let `gpus` in the policy be true.",
     )
 
 
@@ -268,10 +297,21 @@ def _spot(facts: Facts, rules: Rules) -> Answer:
 
 
 def _approvals(facts: Facts, rules: Rules) -> Answer:
-    given = _known(facts.approvals)
-    if given >= rules.approvals:
+    return _enough(_known(facts.approvals), rules.approvals)
+
+
+def _start_approvals(facts: Facts, rules: Rules) -> Answer:
+    return _enough(_known(facts.approvals), rules.start_approvals)
+
+
+def _enough(given: int, wanted: int) -> Answer:
+    if given >= wanted:
         return None
-    return f"it needs {rules.approvals} approvals and has {given}", "Have it approved, or lower `approvals`."
+    others = "another person" if wanted - given == 1 else f"{wanted - given} other persons"
+    return (
+        f"it needs {wanted} approval{'s' if wanted > 1 else ''} and has {given or 'none'}",
+        f"Have {others} approve it: `intramural approvals request`, then `intramural approve`.",
+    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -280,6 +320,7 @@ RULES: tuple[Rule, ...] = (
     Rule("region", ("region", "data_regions", "data"), _region),
     Rule("isolation", ("level",), _isolation),
     Rule("egress", ("egress",), _egress),
+    Rule("gpus", ("level",), _gpus),
     Rule("keys", ("key_provider",), _keys),
     Rule("log", ("records",), _log),
     Rule("retention", ("data_age_days", "data_retention", "data"), _retention),
@@ -287,4 +328,5 @@ RULES: tuple[Rule, ...] = (
     Rule("suites", ("suites",), _suites),
     Rule("spot", ("spot",), _spot),
     Rule("approvals", ("approvals",), _approvals, (Moment.LEAVE,)),
+    Rule("start_approvals", ("approvals",), _start_approvals, (Moment.START,)),
 )

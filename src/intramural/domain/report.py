@@ -6,11 +6,11 @@ from typing import Any
 
 from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause
-from intramural.domain.confinement import WallsSummary
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.evaluation import Evaluation
 from intramural.domain.job import JobState, Outcome
 from intramural.domain.model import BaseModelVersion
+from intramural.domain.receipt import WallsSummary
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Instant, Value
 
@@ -86,6 +86,7 @@ class JobReport(Value):
     metrics: Measured
     tokens_per_second: float | None
     peak_memory_bytes: int | None
+    peak_gpu_memory_bytes: int | None = None
     curve: tuple[CurvePoint, ...] = ()
     checkpoints: tuple[CheckpointLine, ...] = ()
     attempts: tuple[AttemptLine, ...] = ()

@@ -115,8 +115,9 @@ class CheckpointPolicy(Value):
 class Evaluate(Value):
     """What is measured on the hold-out, before and after training."""
 
-    suites: tuple[Literal["loss", "structured"], ...] = ("loss", "structured")
-    """`loss`: loss and perplexity. `structured`: generate and score JSON or short answers."""
+    suites: tuple[Literal["loss", "structured", "memorisation"], ...] = ("loss", "structured")
+    """`loss`: loss and perplexity. `structured`: generate and score JSON or short answers. `memorisation`: how well rows that
+    were trained on can be told from rows that were not."""
     before: bool = True
     """Measure the base model too."""
     limit: Annotated[int, Field(ge=1)] | None = 500

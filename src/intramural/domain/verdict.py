@@ -9,12 +9,17 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from intramural.domain.evaluation import Evaluation, Score
+from intramural.domain.evaluation import MEMBERSHIP, Evaluation, Score
 from intramural.domain.report import Measured
 
 _TO = "\u2013"
 _BECAME = "\u2192"
-_LABELS = {"exact_match": "exact match", "valid_json": "valid JSON", "field_accuracy": "field accuracy"}
+_LABELS = {
+    "exact_match": "exact match",
+    "valid_json": "valid JSON",
+    "field_accuracy": "field accuracy",
+    MEMBERSHIP: "training rows told apart",
+}
 _FIELD = "field_accuracy."
 _SYSTEMS = {
     "base": "before",

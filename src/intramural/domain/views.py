@@ -29,7 +29,7 @@ class ModelSource(Value):
 
 
 class DatasetOptions(Value):
-    """How a file becomes a dataset version."""
+    """How files become a dataset version."""
 
     source_format: str = "auto"
     mapping: dict[str, str] = {}
@@ -44,9 +44,15 @@ class DatasetOptions(Value):
     """What is done about findings, instead of what the class does."""
     deny: str | None = None
     """A file of terms that must not be in the rows, one a line."""
+    names: str | None = None
+    """The installed model that finds names and addresses; none: they are not looked for."""
     regulated: tuple[RegulatedKind, ...] = ()
     region: str | None = None
     purpose: str | None = None
+    licence: str | None = None
+    """An SPDX expression; `LicenseRef-NAME` for a licence of one's own."""
+    origin: str | None = None
+    """Where the rows are from."""
     retain_days: Annotated[int, Field(ge=1)] | None = None
 
 

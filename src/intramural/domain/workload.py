@@ -186,6 +186,9 @@ class OutcomeEvent(_Event):
     tokens_per_second: float | None = None
     """Real tokens of this attempt's training steps over their time."""
     peak_memory_bytes: int | None = None
+    """The largest resident set of the process."""
+    peak_gpu_memory_bytes: int | None = None
+    """The most memory of the GPU that was reserved; none without a GPU."""
 
 
 Event = Annotated[

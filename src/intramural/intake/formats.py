@@ -9,6 +9,10 @@ The formats of rows, how one is recognised, and how its rows become examples.
 | `sharegpt` | `conversations`, `system`? | turns of `from` and `value` |
 | `preference` | `input`, `preferred_output`, `non_preferred_output` | OpenAI's preference format |
 | `preference` | `chosen`, `rejected`, `prompt`? or `conversations`? | texts, turns, or whole conversations |
+| `unpaired` | `label`, and `prompt`, `completion` or `messages`; `system`? | one answer and whether it is a good one |
+| `text` | `text` | plain text |
+
+Rows as they are stored are in the format of their kind too.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ from intramural.intake.messages import (
     preference_example,
     text_of,
     turns_of,
+    unpaired_example,
 )
+from intramural.intake.provenance import is_about
 
 Fields = Mapping[str, Any]
 Convert = Callable[[Fields, set[str]], dict[str, Any]]
@@ -49,6 +55,8 @@ class Format(NamedTuple):
     required: tuple[frozenset[str], ...]
     """A row that has all fields of one of these is in this format."""
     convert: Convert
+    is_meant: Callable[[Fields], bool] = lambda _: True
+    """Whether a row with such fields is in this format by what they hold."""
 
     def fits(self, names: Iterable[str]) -> bool:
         """Tell whether a row with the fields *names* is in this format."""
@@ -101,6 +109,9 @@ def _sharegpt(row: Fields, unused: set[str]) -> dict[str, Any]:
 
 
 def _preference(row: Fields, unused: set[str]) -> dict[str, Any]:
+    if "preferred" in row:
+        parts = [turns_of(row.get(name), name, unused) for name in ("input", "preferred", "non_preferred")]
+        return preference_example(parts[0], parts[1], parts[2], "input")
     if "preferred_output" in row:
         given = row.get("input")
         if type(given) is not dict:
@@ -161,9 +172,49 @@ def _shared_turns(left: list[Turn], right: list[Turn]) -> int:
     return most
 
 
-def _format(name: str, kind: ExampleKind, convert: Convert, required: tuple[str, ...], optional: str = "") -> Format:
+_GOOD, _BAD = {"true", "1"}, {"false", "0"}
+
+
+def _unpaired(row: Fields, unused: set[str]) -> dict[str, Any]:
+    for name in ("desirable", "undesirable"):
+        if name in row:
+            turns = turns_of(row.get("input"), "input", unused) + turns_of(row[name], name, unused)
+            return unpaired_example(chat_example(turns, name)["messages"], name == "desirable")
+    label = str(row.get("label")).strip().lower()
+    if label not in _GOOD | _BAD:
+        raise MalformedRow("label", "missing" if row.get("label") is None else "not true or false")
+    example = _chat(row, unused) if row.get("messages") is not None else _prompt_completion(row, unused)
+    return unpaired_example(example["messages"], label in _GOOD)
+
+
+def _is_judged(row: Fields) -> bool:
+    """Tell whether the label judges an answer; one of another type names a class, and 1 may mean either."""
+    label = row.get("label", True)
+    return label is True or label is False or (type(label) is str and label.strip().lower() in {"true", "false"})
+
+
+def _text(row: Fields, unused: set[str]) -> dict[str, Any]:
+    value = row.get("text")
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict and value[0].get("role") == "text":
+        return {"text": [{"role": "text", "content": text_of(value[0], "content")}]}
+    return {"text": [{"role": "text", "content": text_of(row, "text")}]}
+
+
+def _is_text(row: Fields) -> bool:
+    """Tell whether the text is all there is; beside other fields it may be a question, and one of them its answer."""
+    return all(name == "text" or is_about(name) for name in row)
+
+
+def _format(
+    name: str,
+    kind: ExampleKind,
+    convert: Convert,
+    required: tuple[str, ...],
+    optional: str = "",
+    is_meant: Callable[[Fields], bool] = lambda _: True,
+) -> Format:
     needs = tuple(frozenset(each.split()) for each in required)
-    return Format(name, kind, frozenset[str]().union(*needs) | frozenset(optional.split()), needs, convert)
+    return Format(name, kind, frozenset[str]().union(*needs) | frozenset(optional.split()), needs, convert, is_meant)
 
 
 FORMATS: dict[str, Format] = {
@@ -177,11 +228,23 @@ FORMATS: dict[str, Format] = {
             "preference",
             ExampleKind.PREFERENCE,
             _preference,
-            ("input preferred_output non_preferred_output", "chosen rejected"),
+            ("input preferred_output non_preferred_output", "chosen rejected", "input preferred non_preferred"),
             "prompt conversations system",
         ),
+        _format(
+            "unpaired",
+            ExampleKind.UNPAIRED,
+            _unpaired,
+            ("prompt completion label", "messages label", "input desirable", "input undesirable"),
+            "system",
+            _is_judged,
+        ),
+        _format("text", ExampleKind.TEXT, _text, ("text",), is_meant=_is_text),
     )
 }
+
+_NARROWER = {"preference": {"sharegpt"}, "unpaired": {"chat", "prompt-completion"}}
+"""A row of the format on the left has all fields of those on the right, and says more."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,39}")
 _MOST_NAMES = 40
@@ -201,15 +264,16 @@ def detect(rows: Iterable[Fields], name: str) -> Format:
     fields: set[str] = set()
     for row in rows:
         fields.update(row)
-        fits = [each.name for each in FORMATS.values() if each.fits(row)]
-        if "preference" in fits and "sharegpt" in fits:
-            fits.remove("sharegpt")
+        found = {each.name for each in FORMATS.values() if each.fits(row) and each.is_meant(row)}
+        fits = sorted(found.difference(*(_NARROWER.get(each, ()) for each in found)))
         if len(fits) > 1:
             raise InvalidInput(
                 f"{name}: a row can be read as {' or as '.join(fits)}; its fields are {', '.join(shown_names(row))}.",
                 hint="Name the one you mean with --format.",
             )
         seen.update(fits)
+    if not fields:
+        raise InvalidInput(f"{name} holds no row.", hint="It is empty, or the file is cut short.")
     if not seen:
         raise InvalidInput(
             f"{name}: no known format; the fields are {', '.join(shown_names(fields)) or 'none'}.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from intramural.domain.value import Digest
 from intramural.errors import IntegrityFailure
+from intramural.intake.spilled import Spilled, in_parts
 from intramural.intake.stored import example_digests
 from intramural.sealing import Files, written
 
@@ -37,25 +38,45 @@ class Index(NamedTuple):
     holdout: Hashes
 
 
-def write_index(work: Path, files: Files, train: Iterable[int], holdout: Iterable[int], before: Iterable[int] = ()) -> Digest:
-    """
-    Write `index` in *work* through *files*, from the hashes of both sides; return its digest.
+class Hashed(NamedTuple):
+    """The hashes of one side, as they were taken."""
 
-    *before* holds pairs, one after the other: the hash of a stored example, and of the example it was before its redaction.
-    """
+    stored: Spilled
+    """Of its examples."""
+    before: Spilled
+    """Of what those of them were that were redacted."""
+
+
+class Written(NamedTuple):
+    """An index on the disk, and what was seen while it was written."""
+
+    digest: Digest
+    duplicates: int
+    """Training examples that equal an earlier one."""
+    overlap: int
+    """Hold-out examples that equal a training example."""
+
+
+def write_index(work: Path, files: Files, train: Hashed, holdout: Hashed) -> Written:
+    """Write `index` in *work* through *files*; whatever the number of hashes, a few million are in memory."""
     import numpy as np  # noqa: PLC0415  the control plane starts without it
 
-    pairs = _array(before).reshape(-1, 2)
-    sides = []
-    for hashes in (_array(train), _array(holdout)):
-        stored = _once(hashes)
-        sides.append(_once(np.concatenate([stored, pairs[:, 1][seen_in(pairs[:, 0], stored)]])) if pairs.size else stored)
+    sides = tuple(Spilled(work, f"{INDEX_FILE}.{name}", files) for name in ("train", "holdout"))
+    duplicates = overlap = 0
+    for in_train, was_train, in_holdout, was_holdout in in_parts(*train, *holdout):
+        distinct = _once(in_train)
+        duplicates += in_train.size - distinct.size
+        overlap += int(seen_in(in_holdout, distinct).sum())
+        for side, stored, before in ((sides[0], distinct, was_train), (sides[1], in_holdout, was_holdout)):
+            side.extend_by(_once(np.concatenate([stored, before])))
     (work / INDEX_FILE).unlink(missing_ok=True)
     with written(files, work / INDEX_FILE, INDEX_FILE) as target:
-        target.write(_HEAD.pack(_MAGIC, *(each.size for each in sides)))
-        for each in sides:
-            target.write(each.astype("<u8").tobytes())
-    return target.plain_digest
+        target.write(_HEAD.pack(_MAGIC, *map(len, sides)))
+        for side in sides:
+            for block in side.blocks():
+                target.write(block.astype("<u8").tobytes())
+            side.clear()
+    return Written(target.plain_digest, duplicates, overlap)
 
 
 def _once(hashes: Hashes) -> Hashes:
@@ -84,7 +105,9 @@ def read_index(file: BinaryIO) -> Index:
 
 def hashes_of(rows: Iterable[bytes]) -> Hashes:
     """Return the hash of each example of an open file, in its order."""
-    return _array(array("Q", (int.from_bytes(each[:8], "big") for each in example_digests(rows))))
+    import numpy as np  # noqa: PLC0415
+
+    return np.frombuffer(array("Q", (int.from_bytes(each[:8], "big") for each in example_digests(rows))), dtype=np.uint64)
 
 
 def seen_in(wanted: Hashes, known: Hashes) -> NDArray[np.bool_]:
@@ -96,11 +119,3 @@ def seen_in(wanted: Hashes, known: Hashes) -> NDArray[np.bool_]:
     places = np.minimum(np.searchsorted(known, wanted), known.size - 1)
     found: NDArray[np.bool_] = known[places] == wanted
     return found
-
-
-def _array(hashes: Iterable[int]) -> Hashes:
-    import numpy as np  # noqa: PLC0415
-
-    if isinstance(hashes, np.ndarray):
-        return hashes
-    return np.frombuffer(hashes if isinstance(hashes, array) else array("Q", hashes), dtype=np.uint64)

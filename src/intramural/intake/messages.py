@@ -168,3 +168,8 @@ def preference_example(prompt: list[Turn], preferred: list[Turn], other: list[Tu
     if preferred == other:
         raise MalformedRow(field, "the preferred and the non-preferred answer are equal")
     return {"input": prompt, "preferred": preferred, "non_preferred": other}
+
+
+def unpaired_example(turns: list[Turn], is_good: bool) -> dict[str, Any]:
+    """Return the turns before the answer, and the answer under the word that it was judged with."""
+    return {"input": turns[:-1], "desirable" if is_good else "undesirable": turns[-1:]}

@@ -1,88 +1,197 @@
 """
-Rows of a source file, one at a time: JSON lines, a JSON array, CSV or Parquet, packed with gzip or not.
+Rows of a source file, one at a time: JSON lines, a JSON array, CSV, Parquet or plain text, packed with gzip or zstd or not.
 
-What a file is follows from its first bytes; only CSV needs its name. Memory is
-bounded by one block, one line and, for Parquet, one batch. A row that cannot be
-read comes as a `Fault` with its place and reason, never its text; a file that
-cannot be read raises `InvalidInput`.
+What a file is follows from its first bytes; only CSV and plain text need their names. It is
+read once, from its beginning, so it may be a pipe. Memory is bounded by one block, one line
+and, for Parquet, one batch. A row that cannot be read comes as a `Fault` with its place and
+reason, never its text; a file that cannot be read raises `InvalidInput`.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
+import re
+import stat
 import zlib
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import orjson
 
 from intramural.domain.dataset import Fault
-from intramural.errors import InvalidInput, NotFound
+from intramural.errors import InvalidInput
 from intramural.intake.bounds import BLOCK_BYTES, MAX_LINE_BYTES, Progress, Row, check_growth
 from intramural.intake.csv_rows import csv_rows
 from intramural.intake.json_array import array_rows
 from intramural.intake.parquet import parquet_rows
+from intramural.intake.sources import PACKED, one_file
+from intramural.intake.text_rows import is_text_name, text_rows
 
-_GZIP, _PARQUET, _ZIP = b"\x1f\x8b", b"PAR1", b"PK\x03\x04"
+_GZIP, _ZSTD, _PARQUET, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1", b"PK\x03\x04"
+_ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""How a frame begins that zstd passes over; some writers put one first."""
 _UTF8_BOM, _UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _DELIMITED = (".csv", ".tsv")
+MOST_PIPED_PARQUET = 256 << 20
+"""Bytes of a Parquet file that comes through a pipe; its end is read first, so it is held in memory."""
 
 
 def read_rows(source: Path, on_progress: Progress = lambda done, total: None) -> Iterator[Row]:
-    """Yield every row of *source*; raise `NotFound` or `InvalidInput` when the file is unreadable as a whole."""
-    if not source.exists():
-        raise NotFound(f"There is no file {source}.", hint="Check the path.")
-    if not source.is_file():
-        raise InvalidInput(f"{source} is not a regular file.", hint="Give one file; a pipe cannot be read twice.")
+    """Yield every row of the file *source*; raise `NotFound` or `InvalidInput` when it is unreadable as a whole."""
+    file = one_file(source).files[0]
+    with file.open() as opened:
+        yield from rows_of(opened, file.name, on_progress)
+
+
+def rows_of(
+    opened: BinaryIO,
+    name: str,
+    on_progress: Progress = lambda done, total: None,
+    most_piped: int = MOST_PIPED_PARQUET,
+) -> Iterator[Row]:
+    """
+    Yield every row of a file that was *opened*, from its beginning; messages call it *name*.
+
+    Raises `InvalidInput` when it is unreadable as a whole.
+    """
+    packing = "gzip"
     try:
-        with source.open("rb") as opened:
-            head = opened.read(4)
-        if head == _PARQUET:
-            yield from parquet_rows(source, on_progress)
-        elif head == _ZIP:
+        head = _beginning(opened)
+        if head.startswith(_PARQUET):
+            yield from parquet_rows(_seekable(opened, head, name, most_piped), name, _size(opened), on_progress)
+            return
+        if head == _ZIP:
             raise InvalidInput(
-                f"{source.name} is a zip archive or a spreadsheet.", hint="Unpack it, or save the sheet as CSV in UTF-8."
+                f"{name} is a zip archive or a spreadsheet.", hint="Unpack it, or save the sheet as CSV in UTF-8."
             )
-        else:
-            yield from _text_rows(source, on_progress)
+        counted = _Counted(opened, head)
+        if head.startswith(_ZSTD) or _ZSTD_SKIPPED.match(head):
+            packing = "zstd"
+        elif not head.startswith(_GZIP):
+            packing = ""
+        yield from _text_rows(_text_blocks(_unpacked(counted, packing), packing, counted, name, on_progress), name)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InvalidInput(f"{source.name} is not a whole gzip file.", hint="Copy or pack it again.") from error
+        raise InvalidInput(f"{name} is not a whole gzip file.", hint="Copy or pack it again.") from error
     except OSError as error:
-        raise InvalidInput(f"{source.name} cannot be read: {error.strerror}.", hint="Check the file and its rights.") from error
+        if packing == "zstd" and error.strerror is None:
+            raise InvalidInput(f"{name} is not a whole zstd file.", hint="Copy or pack it again.") from error
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.", hint="Check the file and its rights.") from error
 
 
-def _text_rows(source: Path, on_progress: Progress) -> Iterator[Row]:
-    blocks = _text_blocks(source, on_progress)
-    if {suffix.lower() for suffix in source.suffixes[-2:]} & set(_DELIMITED):
-        yield from csv_rows(lines_of(blocks), source.name)
+def _beginning(opened: BinaryIO) -> bytes:
+    """Return the first four bytes; a pipe may hand them out one by one."""
+    head = b""
+    while len(head) < 4 and (more := opened.read(4 - len(head))):
+        head += more
+    return head
+
+
+def _size(opened: BinaryIO) -> int:
+    """Return the size of the file, or 0 where it is a pipe."""
+    try:
+        status = os.fstat(opened.fileno())
+    except (OSError, io.UnsupportedOperation):
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _seekable(opened: BinaryIO, head: bytes, name: str, most: int) -> BinaryIO:
+    """Return the whole file as one that can be read in any order."""
+    if opened.seekable():
+        opened.seek(0)
+        return opened
+    held = bytearray(head)
+    while len(held) <= most and (block := opened.read(BLOCK_BYTES)):
+        held += block
+    if len(held) > most:
+        raise InvalidInput(
+            f"{name} is a Parquet file of more than {most >> 20} MiB, too large for a pipe.",
+            hint="Give the file itself.",
+        )
+    return io.BytesIO(held)
+
+
+class _Counted(io.RawIOBase):
+    """What was opened, with its first bytes put back; counts what is taken from it."""
+
+    def __init__(self, opened: BinaryIO, head: bytes) -> None:
+        self._opened = opened
+        self._head = head
+        self.taken = 0
+        self.size = _size(opened)
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer* from its beginning; return how much was filled, and 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        block = self._head[: len(view)] or self._opened.read(len(view))
+        self._head = self._head[len(block) :] if self._head else b""
+        view[: len(block)] = block
+        self.taken += len(block)
+        return len(block)
+
+
+def _unpacked(counted: _Counted, packing: str) -> BinaryIO:
+    file = io.BufferedReader(counted, BLOCK_BYTES)
+    if packing == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if packing == "zstd":
+        import pyarrow as pa  # noqa: PLC0415  costs 0.2 s, and few files are packed so
+
+        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
+    return cast(BinaryIO, file)
+
+
+def _text_blocks(file: BinaryIO, packing: str, counted: _Counted, name: str, on_progress: Progress) -> Iterator[bytes]:
+    grown = 0
+    while block := file.read(BLOCK_BYTES):
+        if grown == 0:
+            if block.startswith(_UTF16_BOMS):
+                raise InvalidInput(f"{name} is UTF-16 text.", hint="Save it as UTF-8.")
+            block = block.removeprefix(_UTF8_BOM)
+        grown += len(block)
+        if packing:
+            check_growth(name, counted.size or counted.taken, grown)
+        on_progress(counted.taken, counted.size)
+        yield block
+
+
+def _text_rows(blocks: Iterator[bytes], name: str) -> Iterator[Row]:
+    plain = name.lower()
+    for suffix in PACKED:
+        plain = plain.removesuffix(suffix)
+    if plain.endswith(_DELIMITED):
+        yield from csv_rows(lines_of(blocks), name)
         return
     first = next(blocks, b"")
     restored = chain((first,), blocks)
-    if first.lstrip().startswith(b"["):
-        yield from array_rows(restored, source.name)
+    if is_text_name(plain) and not _is_json(first):
+        yield from text_rows(lines_of(restored))
+    elif first.lstrip().startswith(b"["):
+        yield from array_rows(restored, name)
     else:
         yield from json_rows(lines_of(restored))
 
 
-def _text_blocks(source: Path, on_progress: Progress) -> Iterator[bytes]:
-    size = source.stat().st_size
-    grown = 0
-    with source.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        stream = gzip.GzipFile(fileobj=raw) if packed else raw
-        while block := stream.read(BLOCK_BYTES):
-            if grown == 0:
-                if block.startswith(_UTF16_BOMS):
-                    raise InvalidInput(f"{source.name} is UTF-16 text.", hint="Save it as UTF-8.")
-                block = block.removeprefix(_UTF8_BOM)
-            grown += len(block)
-            if packed:
-                check_growth(source.name, size, grown)
-            on_progress(raw.tell(), size)
-            yield block
+def _is_json(block: bytes) -> bool:
+    """Tell whether a file that is called a text begins with a row of JSON after all."""
+    start = block.lstrip()
+    if start.startswith(b"["):
+        return start[1:].lstrip().startswith(b"{")
+    if not start.startswith(b"{"):
+        return False
+    try:
+        return type(orjson.loads(start.split(b"\n", 1)[0])) is dict
+    except orjson.JSONDecodeError:
+        return False
 
 
 def lines_of(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:

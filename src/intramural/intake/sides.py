@@ -16,19 +16,19 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from array import array
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from intramural.domain.value import Digest
 from intramural.errors import InvalidInput
+from intramural.intake.index import Hashed, Written, write_index
+from intramural.intake.spilled import Spilled
 from intramural.intake.stored import HOLDOUT_FILE, TRAIN_FILE
 from intramural.sealing import Files
 
 _SPAN = 1 << 64
 _FIRST_64_BITS = struct.Struct(">Q").unpack_from
-_CHUNK = 1 << 20
 
 
 def hash_of(content: bytes) -> int:
@@ -43,13 +43,19 @@ class _Side:
     def __init__(self, path: Path, files: Files) -> None:
         self.path = path
         self._files = files
+        self._generations = count(1)
         self._begin()
-        self.hashes = array("Q")
-        """Of the examples, in the file's order until they are sorted for counting."""
-        self.keys = array("Q")
-        """What decided the side, where that is not the example's own hash."""
 
     def _begin(self) -> None:
+        work, begins = self.path.parent, f"{self.path.name}.{next(self._generations)}"
+        self.hashes = Spilled(work, f"{begins}.hashes", self._files)
+        """Of the examples, in the file's order."""
+        self.keys = Spilled(work, f"{begins}.keys", self._files)
+        """What decided the side, where that is not the example's own hash."""
+        self.changed = Spilled(work, f"{begins}.changed", self._files)
+        """Which rows of the file were redacted, from 0."""
+        self.before = Spilled(work, f"{begins}.before", self._files)
+        """Hashes of what those were before."""
         self._target = open(self.path, "wb", buffering=1 << 20, opener=_private)  # noqa: SIM115 - closed by `finish`
         self._writer = self._files.writer(self._target, self.path.name)
 
@@ -63,6 +69,16 @@ class _Side:
         """Close the file as it is: not whole, and soon removed."""
         self._target.close()
 
+    def forget(self) -> None:
+        """Let go of the hashes."""
+        for each in (self.hashes, self.keys, self.changed, self.before):
+            each.clear()
+
+    @property
+    def hashed(self) -> Hashed:
+        """What the index of the side is made from."""
+        return Hashed(self.hashes, self.before)
+
     @property
     def digest(self) -> Digest:
         """Of the plain rows, once the file is finished."""
@@ -73,49 +89,79 @@ class _Side:
         """Bytes of the plain rows, once the file is finished."""
         return self._writer.plain_size
 
-    def rows(self) -> Iterator[bytes]:
-        """Yield the lines of the finished file."""
+    def rows(self) -> Iterator[tuple[bytes, int, int, int | None]]:
+        """Yield the lines of the finished file, each with its hash, its key and the hash of what it was before."""
+        changed = zip(self.changed, self.before, strict=True)
+        place, was = next(changed, (-1, None))
         with self._files.open(self.path, self.path.name) as file:
-            yield from file
+            for number, (line, own, key) in enumerate(zip(file, self.hashes, self.keys or self.hashes, strict=True)):
+                yield line, own, key, was if number == place else None
+                if number == place:
+                    place, was = next(changed, (-1, None))
 
     def rewrite(self) -> None:
-        """Begin the file anew; a reader of the old one goes on reading that."""
+        """Begin the file and its hashes anew; a reader of the old ones goes on reading those."""
         self.path.unlink()
         self._begin()
 
-    def write(self, line: bytes, own: int, key: int | None) -> None:
-        self._writer.write(line + b"\n")
-        self.hashes.append(own)
-        if key is not None:
-            self.keys.append(key)
+    def write(self, lines: list[bytes], hashes: list[int], keys: list[int] | None, before: Mapping[int, int]) -> None:
+        """Add rows, each ending its line; *before* holds the hashes of what some were, by their places among them."""
+        first = len(self.hashes)
+        self._writer.write(b"".join(lines))
+        self.hashes.extend(hashes)
+        if keys is not None:
+            self.keys.extend(keys)
+        self.changed.extend(first + place for place in before)
+        self.before.extend(before.values())
 
 
 class Sides:
-    """Writes `train.jsonl` and `holdout.jsonl` in *work* through *files*, and counts what they share."""
+    """Writes `train.jsonl` and `holdout.jsonl` in *work* through *files*."""
 
     def __init__(self, work: Path, share: float, files: Files) -> None:
+        self._work, self._files = work, files
         self._below = int(share * _SPAN)
         self.train = _Side(work / TRAIN_FILE, files)
         self.holdout = _Side(work / HOLDOUT_FILE, files)
-        self.before = array("Q")
-        """In pairs: the hash of an example that was redacted, and of what it was before."""
 
-    def add(self, line: bytes, group: bytes | None = None, before: bytes | None = None) -> bool:
-        """Write *line*, *before* it was redacted, to the side of its hash, or its *group*'s; tell if that is the hold-out."""
-        own = hash_of(line)
-        if before is not None:
-            self.before.extend((own, hash_of(before)))
-        key = own if group is None else hash_of(group)
-        side = self.holdout if key < self._below else self.train
-        side.write(line, own, None if group is None else key)
-        return side is self.holdout
+    def add(
+        self, lines: Sequence[bytes], keys: Sequence[int] | None = None, before: Mapping[int, bytes] | None = None
+    ) -> bytes:
+        """
+        Write each line to the side of its hash, or of its key; return a 1 for each that is in the hold-out, else a 0.
 
-    def add_holdout(self, line: bytes, before: bytes | None = None) -> None:
-        """Write the example *line* to the hold-out, whatever its hash says."""
-        own = hash_of(line)
-        if before is not None:
-            self.before.extend((own, hash_of(before)))
-        self.holdout.write(line, own, None)
+        *before* holds what lines were before they were redacted, by their places.
+        """
+        hashes = [hash_of(line) for line in lines]
+        sides = bytes([key < self._below for key in (hashes if keys is None else keys)])
+        self._write(lines, hashes, keys, before or {}, sides)
+        return sides
+
+    def add_holdout(self, lines: Sequence[bytes], before: Mapping[int, bytes] | None = None) -> bytes:
+        """Write the lines to the hold-out, whatever their hashes say."""
+        sides = b"\1" * len(lines)
+        self._write(lines, [hash_of(line) for line in lines], None, before or {}, sides)
+        return sides
+
+    def _write(
+        self,
+        lines: Sequence[bytes],
+        hashes: Sequence[int],
+        keys: Sequence[int] | None,
+        before: Mapping[int, bytes],
+        sides: bytes,
+    ) -> None:
+        for number, side in enumerate((self.train, self.holdout)):
+            places = [place for place, chosen in enumerate(sides) if chosen == number]
+            if not places:
+                continue
+            changed = {among: hash_of(before[place]) for among, place in enumerate(places) if place in before} if before else {}
+            side.write(
+                [lines[place] + b"\n" for place in places],
+                [hashes[place] for place in places],
+                None if keys is None else [keys[place] for place in places],
+                changed,
+            )
 
     def settle(self) -> None:
         """Give an empty side its share and finish the files; raise `InvalidInput` where there is nothing to part."""
@@ -134,42 +180,30 @@ class Sides:
             )
         _move(full, empty, chosen)
 
+    def index(self) -> Written:
+        """Write the index of both sides; tell how many examples equal others."""
+        found = write_index(self._work, self._files, self.train.hashed, self.holdout.hashed)
+        self.train.forget()
+        self.holdout.forget()
+        return found
+
     def close(self) -> None:
         """Let go of the files, finished or not."""
         self.train.drop()
         self.holdout.drop()
 
-    def duplicates_and_overlap(self) -> tuple[int, int]:
-        """Count training examples that equal an earlier one, and hold-out examples that equal a training example."""
-        import numpy as np  # noqa: PLC0415  the control plane starts without it
-
-        train = np.frombuffer(self.train.hashes, dtype=np.uint64)
-        train.sort()
-        duplicates = sum(
-            int((train[at + 1 : at + 1 + _CHUNK] == train[at : at + _CHUNK][: train.size - at - 1]).sum())
-            for at in range(0, train.size, _CHUNK)
-        )
-        holdout = np.frombuffer(self.holdout.hashes, dtype=np.uint64)
-        if not train.size:
-            return 0, 0
-        overlap = 0
-        for start in range(0, holdout.size, _CHUNK):
-            wanted = holdout[start : start + _CHUNK]
-            places = np.minimum(np.searchsorted(train, wanted), train.size - 1)
-            overlap += int((train[places] == wanted).sum())
-        return duplicates, overlap
-
 
 def _move(full: _Side, empty: _Side, chosen: int) -> None:
     """Move the rows of the key *chosen* from the one side to the other, keeping their order."""
-    keys, hashes = full.keys or full.hashes, full.hashes
     rows = full.rows()
     first = next(rows)  # the old file is open now, and is read on while the new one is written
-    full.hashes, full.keys = array("Q"), array("Q")
+    old = [full.hashes, full.keys, full.changed, full.before]
     full.rewrite()
     empty.rewrite()
-    for line, own, key in zip(chain((first,), rows), hashes, keys, strict=True):
-        (empty if key == chosen else full).write(line.rstrip(b"\n"), own, None)
+    for line, own, key, was in chain((first,), rows):
+        (empty if key == chosen else full).write([line], [own], None, {} if was is None else {0: was})
+    for each in old:
+        each.clear()
     full.finish()
     empty.finish()
 

@@ -44,8 +44,12 @@ class Encoded(NamedTuple):
 
 
 def conversation(example: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the turns of *example*; of a preference, those of the preferred answer."""
-    return example["messages"] if "messages" in example else [*example["input"], *example["preferred"]]
+    """Return the turns of *example*; of a preference, those of the preferred answer; of a judged answer, it."""
+    whole: list[dict[str, Any]] | None = example.get("messages") or example.get("text")
+    if whole is not None:
+        return whole
+    answer = next(example[name] for name in ("preferred", "desirable", "undesirable") if name in example)
+    return [*example["input"], *answer]
 
 
 def prompt_messages(example: dict[str, Any]) -> list[dict[str, Any]]:
@@ -78,6 +82,7 @@ class Encoder:
         self.template = template or self._fallback(tokens)
         self.vocabulary_size = self._tokenizer.get_vocab_size(with_added_tokens=True)
         self.eos_ids = self._eos_ids(model_folder, tokens)
+        self._end = tokens.get("eos_token", "")
         pad = self._tokenizer.token_to_id(tokens["pad_token"]) if "pad_token" in tokens else None
         self.pad_id = pad if pad is not None else (self.eos_ids[0] if self.eos_ids else 0)
         # Only trims the offsets of tokens that begin with a space, and adds tokens that a template writes itself.
@@ -129,7 +134,10 @@ class Encoder:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def _rendered(self, messages: list[dict[str, Any]]) -> tuple[str, list[Span]]:
-        """Return the text of *messages* and the spans of its characters that carry loss."""
+        """Return the text of *messages* and the spans of its characters that carry loss; of plain text, all of it."""
+        if messages[0]["role"] == "text":
+            text = f"{messages[0]['content']}{self._end}"
+            return text, [(0, len(text))]
         text = self.template.render(messages)
         wanted = [n for n, turn in enumerate(messages) if turn["role"] == "assistant" and turn.get("weight") != 0]
         spans = [self._span(messages, place, text) for place in wanted]

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from intramural.domain.evidence import Part
 from intramural.domain.report import JobReport
-from intramural.domain.verdict import one_line
+from intramural.domain.verdict import one_line, percent
 from intramural.pages import words
 
 READ = "read in public sources"
@@ -48,9 +48,19 @@ SERVES: dict[Part, tuple[Serves, ...]] = {
         Serves("EU AI Act Annex IV(2), (3), (4)", READ),
         Serves("NIST AI RMF MEASURE; NIST AI 600-1", KNOWN),
     ),
+    Part.MEMORISATION: (
+        Serves(
+            "EDPB Opinion 28/2024: a model trained on personal data is not anonymous by default; how likely extraction is, "
+            "is to be documented",
+            READ,
+        ),
+        Serves("OWASP LLM02 Sensitive Information Disclosure; MITRE ATLAS AML.T0024, AML.T0057", KNOWN),
+    ),
     Part.RECEIPT: (Serves("SOC 2 CC6.6, CC6.7; ISO 27001 A.8.20 to A.8.23; OWASP LLM02; MITRE ATLAS AML.T0025", KNOWN),),
+    Part.PLACEMENT: (Serves("GDPR chapter V; customers' clauses on where data stays", KNOWN),),
     Part.KEYS: (Serves("ISO 27001 A.8.10, A.8.24; HIPAA 164.312(a)(2)(iv); GDPR Art. 17, 32", KNOWN),),
     Part.APPROVALS: (Serves("SOC 2 CC8.1; EU AI Act Art. 14; ISO 42001", KNOWN),),
+    Part.ACCESS: (Serves("SOC 2 CC6.2, CC6.3", KNOWN),),
     Part.AUDIT: (Serves("EU AI Act Art. 12, 19, 26; HIPAA 164.312(b); SOC 2 CC6.1, CC7.2; ISO 27001 A.8.15", KNOWN),),
 }
 
@@ -143,12 +153,60 @@ def _receipt(part: Any, report: JobReport) -> list[tuple[str, str]]:
 def _keys(part: Any, report: JobReport) -> list[tuple[str, str]]:
     return [
         *((each["scope"], f"{each['id']}, {each['wrapped']['provider']}, {each['state']}") for each in part["keys"]),
+        ("Unwrapped by", part["said"]),
         ("Shredding", f"{len(part['shredding'])} certificates" if part["shredding"] else ""),
     ]
 
 
+def _memorisation(part: Any, report: JobReport) -> list[tuple[str, str]]:
+    if part["said"]:
+        return [("Measured", part["said"])]
+    scores = [(name, part["membership_auc"][when]) for name, when in (("Base", "before"), ("Tuned", "after"))]
+    return [
+        *(
+            (name, f"{percent(each['value'])} ({percent(each['low'])} to {percent(each['high'])})")
+            for name, each in scores
+            if each
+        ),
+        ("What it means", part["meaning"]),
+    ]
+
+
+def _placement(part: Any, report: JobReport) -> list[tuple[str, str]]:
+    return [
+        ("Region", part["region_of_this_machine"] or part["said"]),
+        ("Data bound to", part["data_is_bound_to"] or "no region"),
+        ("Runs on", ", ".join(sorted({each["host"] for each in part["runs"]}))),
+        ("Refused", f"{words.count(len(part['refused']))} times, by rules that look at the place"),
+    ]
+
+
 def _approvals(part: Any, report: JobReport) -> list[tuple[str, str]]:
-    return [("Approvals", part["said"])]
+    required = part["required"] or {"start": 0, "leave": 0}
+    return [
+        ("Required", f"{required['start']} to start, {required['leave']} for what leaves"),
+        ("Given", part["said"] or ""),
+        *((each["approval"]["by"], _given(each)) for each in part["approvals"]),
+        ("Problem", part["problem"] or ""),
+        ("How to check", part["how_to_check"] if part["approvals"] else ""),
+    ]
+
+
+def _given(standing: Any) -> str:
+    objects = ", ".join(
+        f"{each['what'].replace('_', ' ')} {words.short_digest(each['digest'])}" for each in standing["objects"]
+    )
+    standing_now = "counts" if standing["counts"] else f"does not count: {standing['why_not']}"
+    return f"{standing['approval']['added_at'][:16].replace('T', ' ')}, {objects}; {standing_now}"
+
+
+def _access(part: Any, report: JobReport) -> list[tuple[str, str]]:
+    return [
+        *((each["subject"], f"{words.count(each['acts'])} acts, the last {each['last'][:10]}") for each in part["subjects"]),
+        ("May approve", ", ".join(each["person"] for each in part["approvers"]) or "nobody"),
+        ("Keys", ", ".join(f"{words.count(number)} {state}" for state, number in part["keys"].items())),
+        ("Note", part["said"]),
+    ]
 
 
 def _audit(part: Any, report: JobReport) -> list[tuple[str, str]]:
@@ -167,9 +225,12 @@ TITLES = {
     Part.RUN: "How it was made",
     Part.COMPUTE: "What it took",
     Part.EVALUATION: "How good it is",
+    Part.MEMORISATION: "What it remembers",
     Part.RECEIPT: "What it reached",
+    Part.PLACEMENT: "Where it was done",
     Part.KEYS: "Keys",
     Part.APPROVALS: "Approvals",
+    Part.ACCESS: "Who has access",
     Part.AUDIT: "Who did what",
 }
 FACTS = {
@@ -178,8 +239,11 @@ FACTS = {
     Part.RUN: _run,
     Part.COMPUTE: _compute,
     Part.EVALUATION: _evaluation,
+    Part.MEMORISATION: _memorisation,
     Part.RECEIPT: _receipt,
+    Part.PLACEMENT: _placement,
     Part.KEYS: _keys,
     Part.APPROVALS: _approvals,
+    Part.ACCESS: _access,
     Part.AUDIT: _audit,
 }

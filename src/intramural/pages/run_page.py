@@ -63,7 +63,7 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just here
 
 
-_FILTERS: dict[str, Callable[..., str]] = {
+_FILTERS: dict[str, Callable[..., Any]] = {
     "duration": words.duration,
     "size": words.size,
     "count": words.count,
@@ -71,6 +71,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "short": words.short_digest,
     "moment": story.moment,
     "attempt": story.attempt_words,
+    "reached": story.reached,
     "md": markdown_text,
     "tied": _tied,
     "code": _code,

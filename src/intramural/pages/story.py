@@ -14,6 +14,7 @@ from typing import Any
 from intramural.domain.cause import Cause
 from intramural.domain.evaluation import Evaluation, Score
 from intramural.domain.job import JobState
+from intramural.domain.receipt import WallsSummary
 from intramural.domain.report import AttemptLine, JobReport
 from intramural.domain.verdict import (
     Direction,
@@ -52,6 +53,20 @@ class Fact:
     label: str
     value: str
     note: str = ""
+
+
+def reached(walls: WallsSummary) -> list[tuple[str, str, str, str, str]]:
+    """Return destinations that a run reached, as rows: where, connections, bytes up, bytes down, what was cut."""
+    return [
+        (
+            f"{each.host}:{each.port}",
+            count(each.connections),
+            size(each.up_bytes),
+            size(each.down_bytes),
+            ", ".join(f"{number} {reason.value.replace('_', ' ')}" for reason, number in sorted(each.cut.items())),
+        )
+        for each in walls.reached
+    ]
 
 
 def headline(report: JobReport) -> str:
@@ -131,6 +146,7 @@ def facts(report: JobReport) -> list[Fact]:
         if report.duration_seconds
         else None,
         Fact("Peak memory", size(report.peak_memory_bytes), "resident set") if report.peak_memory_bytes else None,
+        Fact("Peak GPU memory", size(report.peak_gpu_memory_bytes), "reserved") if report.peak_gpu_memory_bytes else None,
         Fact("Start", duration(latency), "submission to first pass") if latency is not None else None,
         Fact("Time left", duration(report.seconds_left), "predicted") if report.seconds_left is not None else None,
     ]

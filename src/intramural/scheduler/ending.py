@@ -39,11 +39,7 @@ def classify(status: Status, told: OutcomeEvent | None, log_tail: str) -> tuple[
         return told.outcome, told.failure
     if status.signal == signal.SIGTERM or status.exit_code == EXIT_CODES[Outcome.STOPPED]:
         return Outcome.STOPPED, None  # asked to stop before it could answer
-    if status.out_of_memory and status.signal in {signal.SIGKILL, None}:
-        return Outcome.FAILED, _failure(Cause.HOST_MEMORY, f"{_end(status)}; the kernel counted a kill for want of memory")
-    if status.exit_code is None and status.signal in {signal.SIGKILL, None}:
-        return Outcome.FAILED, _failure(Cause.KILLED, _end(status))
-    return Outcome.FAILED, _by_log(status, log_tail)
+    return Outcome.FAILED, _by_end(status) or _by_log(status, log_tail)
 
 
 def over_time(limit_minutes: float | None) -> Failure:
@@ -67,6 +63,17 @@ def by_error(error: Exception, doing: str) -> Failure:
         return _failure(Cause.DISK_FULL, f"{doing}: {error.message}")
     words = error.message if isinstance(error, IntramuralError) else type(error).__name__
     return _failure(Cause.UNKNOWN, f"{doing}: {words} at {Path(place.filename).name}:{place.lineno} in {place.name}")
+
+
+def _by_end(status: Status) -> Failure | None:
+    """Return the cause that the process's end itself tells, whatever the log says."""
+    if status.disk_full:
+        return _failure(Cause.DISK_FULL, "it was ended before it filled the disk of INTRAMURAL_HOME")
+    if status.signal not in {signal.SIGKILL, None}:
+        return None
+    if status.out_of_memory:
+        return _failure(Cause.HOST_MEMORY, f"{_end(status)}; the kernel counted a kill for want of memory")
+    return _failure(Cause.KILLED, _end(status)) if status.exit_code is None else None
 
 
 def _by_log(status: Status, log_tail: str) -> Failure:

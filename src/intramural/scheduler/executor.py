@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from intramural.domain.confinement import Destination
+from intramural.domain.policy import Grant
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import RunId, Value
 
@@ -38,6 +38,8 @@ class Status(Value):
     """What ended the process; with neither, it is gone and nobody saw how."""
     out_of_memory: bool = False
     """The kernel or the engine says that memory ended it."""
+    disk_full: bool = False
+    """It was ended because it left too little room on the disk."""
     problem: str | None = None
     """Why nothing was started, where that is known."""
 
@@ -48,19 +50,21 @@ class Signal(StrEnum):
     CHECKPOINT = "checkpoint"
 
 
+NOTHING_MORE = Grant()
+"""No way out; the GPUs of the machine."""
+
+
 class Executor(Protocol):
     """Runs attempts; see the module for its promises."""
 
     def prepare(self) -> None:
         """Get ready for a run that will come soon; costs nothing where there is nothing to do."""
 
-    def submit(
-        self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, egress: tuple[Destination, ...] = ()
-    ) -> None:
+    def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, grant: Grant = NOTHING_MORE) -> None:
         """
         Start the process of *attempt* on *folder*, or do nothing if that was done. Raises `Unavailable`.
 
-        *egress* is all that it may reach. *keys* is one line that the process gets through a pipe; no file, argument or
+        *grant* is what the policies give it. *keys* is one line that the process gets through a pipe; no file, argument or
         variable ever holds it.
         """
 

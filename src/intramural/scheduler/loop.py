@@ -33,7 +33,7 @@ from intramural.scheduler.events import log_tail
 from intramural.scheduler.executor import Executor, Phase, Status
 from intramural.service import runs
 from intramural.service.context import Context
-from intramural.service.policies import egress_of
+from intramural.service.policies import grant_of
 
 STOP_GRACE_SECONDS = 30.0
 """Between the request to stop and the kill."""
@@ -163,8 +163,8 @@ class Loop:
             return
         self._executor.prepare()
         keys = runs.prepare_run(self._ctx, Claim(job=attempt.job, run=attempt.run), attempt.folder)
-        egress = egress_of(self._ctx, attempt.job)
-        self._executor.submit(attempt.id, attempt.folder, attempt.job.spec, keys.encode(), egress=egress)
+        grant = grant_of(self._ctx, attempt.job)
+        self._executor.submit(attempt.id, attempt.folder, attempt.job.spec, keys.encode(), grant=grant)
 
     def _record(self, attempt: Attempt) -> None:
         """Store what the run told since the last time."""

@@ -23,13 +23,13 @@ def list_artifacts(ctx: Context, job: str | None = None) -> list[Artifact]:
 def show_artifact(ctx: Context, ref: str) -> Artifact:
     """Return one artifact by id, digest, or the unique beginning of either."""
     with ctx.read() as tx:
-        return _find(ctx, tx, ref)
+        return find_artifact(ctx, tx, ref)
 
 
 def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
     """Copy an artifact's files in clear to a new or empty folder, verified on the way; recorded as an act."""
     with ctx.act(Action.ARTIFACT_EXPORT, target=ref) as tx:
-        artifact = _find(ctx, tx, ref)
+        artifact = find_artifact(ctx, tx, ref)
         tx.concerns.update(target=artifact.id, digest=artifact.digest)
         check_leaving(ctx, tx, artifact)
     ctx.vault.export_tree(artifact.digest, folder, files_of_artifact(ctx, artifact))
@@ -39,12 +39,13 @@ def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
 def verify_artifact(ctx: Context, ref: str) -> Artifact:
     """Read every byte again. Raises `IntegrityFailure` that names the first damaged file."""
     with ctx.read() as tx:
-        artifact = _find(ctx, tx, ref)
+        artifact = find_artifact(ctx, tx, ref)
     ctx.vault.verify_tree(artifact.digest)
     return artifact
 
 
-def _find(ctx: Context, tx: Reading, ref: str) -> Artifact:
+def find_artifact(ctx: Context, tx: Reading, ref: str) -> Artifact:
+    """Return the artifact of that id or digest, or of the unique beginning of either. Raises `NotFound`, `InvalidInput`."""
     found = tx.artifacts.matching(ctx.project, ref) if ref else []
     if not found:
         raise NotFound(f"There is no artifact {ref}.", hint="`intramural artifact list` shows them.")

@@ -18,7 +18,7 @@ from intramural.domain.audit import (
 from intramural.domain.audit_chain import TrailCheck, record_of, trail_leaves
 from intramural.domain.audit_head import PublicKey, TrailHead, read_head
 from intramural.domain.audit_tree import Tree, inclusion_path
-from intramural.domain.value import check_name
+from intramural.domain.value import Digest, check_name
 from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.context import Context
 from intramural.store import Reading
@@ -184,7 +184,7 @@ def hold_audit(ctx: Context, name: str, subject: str | None = None, target: str 
     check_name(name)
     subject = f"user:{subject}" if subject and ":" not in subject else subject
     with ctx.act(Action.AUDIT_HOLD, target=name) as tx:
-        if name in _holds(tx):
+        if name in standing_holds(tx):
             raise Conflict(f"There is a hold {name} already.", hint="Release it first, or choose another name.")
         what = {"subject": subject, "target": target}
         tx.concerns["detail"] = {key: value for key, value in what.items() if value is not None}
@@ -194,7 +194,7 @@ def hold_audit(ctx: Context, name: str, subject: str | None = None, target: str 
 def release_audit(ctx: Context, name: str) -> Hold:
     """End a hold. Raises `NotFound`."""
     with ctx.act(Action.AUDIT_RELEASE, target=name) as tx:
-        hold = _holds(tx).get(name)
+        hold = standing_holds(tx).get(name)
         if hold is None:
             raise NotFound(f"There is no hold {name}.", hint="`intramural audit holds` shows them.")
         return hold
@@ -204,10 +204,10 @@ def list_holds(ctx: Context) -> list[Hold]:
     """Return the holds that stand, oldest first."""
     _must_read(ctx)
     with ctx.read() as tx:
-        return list(_holds(tx).values())
+        return list(standing_holds(tx).values())
 
 
-def _holds(tx: Reading) -> dict[str, Hold]:
+def standing_holds(tx: Reading) -> dict[str, Hold]:
     """Return the holds that stand, read from the trail itself: nothing else could lift one unseen."""
     holds: dict[str, Hold] = {}
     for act in tx.audit.trail_acts(*HOLDS):
@@ -219,16 +219,39 @@ def _holds(tx: Reading) -> dict[str, Hold]:
     return holds
 
 
+def check_not_held(ctx: Context, tx: Reading, names: Iterable[tuple[str, Digest | None]]) -> None:
+    """Raise `Refused` where a legal hold covers an entry about one of the objects *names*."""
+    holds = standing_holds(tx).values()
+    for name, digest in names if holds else ():
+        holder = next((each for each in holds if _covers(ctx, tx, each, name, digest)), None)
+        if holder is not None:
+            raise Refused(
+                f"{name} is under the hold {holder.name}.", hint="`intramural audit release` ends a hold.", rule="audit:hold"
+            )
+
+
+def _covers(ctx: Context, tx: Reading, hold: Hold, name: str, digest: Digest | None) -> bool:
+    """Tell whether a hold is about an object: by its name or digest, and its subject by having acted on it."""
+    if hold.target is not None:
+        beginning = f"sha256:{hold.target.removeprefix('sha256:')}"
+        if hold.target not in name and not (digest or "").startswith(beginning):
+            return False
+    acted = AuditFilter(subject=hold.subject, target=name, limit=1)
+    return hold.subject is None or bool(tx.audit.search(ctx.project, acted))
+
+
 def prune_audit(ctx: Context, *, dry_run: bool = False) -> Pruned:
     """Take away the bodies whose retention is over and no hold covers; the proof of each entry stays."""
     cutoffs = ctx.audit_retention.cutoffs(ctx.now())
     if dry_run:
         ctx.check(Action.AUDIT_PRUNE)
         with ctx.read() as tx:
-            found = {kind: tx.audit.prunable(kind, before, list(_holds(tx).values())) for kind, before in cutoffs.items()}
+            found = {
+                kind: tx.audit.prunable(kind, before, list(standing_holds(tx).values())) for kind, before in cutoffs.items()
+            }
     elif cutoffs:
         with ctx.act(Action.AUDIT_PRUNE) as tx:
-            holds = list(_holds(tx).values())
+            holds = list(standing_holds(tx).values())
             found = {kind: tx.audit.prunable(kind, before, holds) for kind, before in cutoffs.items()}
             for kind, before in cutoffs.items():
                 tx.audit.prune(kind, before, holds)

@@ -9,13 +9,13 @@ one is rolled back.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from intramural.domain.access import Action, Actor
 from intramural.domain.audit import AuditEntry, AuditRetention, Decision, Origin
@@ -50,6 +50,23 @@ class RunControl(Protocol):
         """Ask for a checkpoint now; tell whether there was a process."""
 
 
+class ApproversFile(NamedTuple):
+    """The list of approvers, outside the home, and who alone may be able to change it."""
+
+    path: Path
+    owner: int = 0
+    """The user id of the administrator."""
+
+
+class StartReader(Protocol):
+    """Starts a program of ours on foreign bytes, confined as this machine can."""
+
+    def __call__(
+        self, module: str, arguments: Sequence[str], *, pass_fds: Sequence[int], read_only: Sequence[str]
+    ) -> AbstractContextManager[object]:
+        """Run `python -m MODULE ARGUMENTS` with nothing but *pass_fds* until the block ends."""
+
+
 @dataclass(frozen=True)
 class Context:
     """Everything a verb needs."""
@@ -80,6 +97,10 @@ class Context:
     audit_key: AuditKey | None = None
     """Signs the trail; without one it is chained, and nobody vouches for it."""
     audit_retention: AuditRetention = field(default_factory=AuditRetention)
+    start_reader: StartReader | None = None
+    """Starts what reads foreign files; without it they are read in this process."""
+    approvers: ApproversFile | None = None
+    """Who may approve; without a list nobody may."""
 
     @property
     def runs(self) -> Path:

@@ -1,58 +1,85 @@
-"""Data sets: a file in, an immutable version out; content leaves through one audited verb."""
+"""Data sets: files in, an immutable version out; content leaves through one audited verb."""
 
 from __future__ import annotations
 
 import re
-from itertools import chain, islice
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from intramural.domain.access import Action
 from intramural.domain.dataset import DatasetDifference, DatasetVersion, TokenStatistics
-from intramural.domain.findings import ScanReport, ScanScore
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, check_name, digest_of
 from intramural.domain.views import DatasetOptions, Sample
 from intramural.errors import InvalidInput, NotFound, Refused
-from intramural.sealing import ScopeKey, SealedFiles
+from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
 from intramural.service.policies import treatments
 from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
-from intramural.service.screening import screening_of
+from intramural.service.screening import readers, screening_of
 from intramural.store import Reading, Transaction
 
 if TYPE_CHECKING:
     from intramural.intake.add import Ingested, IngestOptions
+    from intramural.intake.crew import Team
     from intramural.intake.findings.screen import Screening
+    from intramural.intake.sources import Source
 
 
-def add_dataset(ctx: Context, path: Path, name: str, options: DatasetOptions, on_progress: OnProgress) -> DatasetVersion:
-    """Validate and store a file as a version of *name*; the same content under the same name is the version that exists."""
+def add_dataset(
+    ctx: Context,
+    sources: Path | Sequence[str | Path],
+    name: str,
+    options: DatasetOptions,
+    on_progress: OnProgress,
+    upload: BinaryIO | None = None,
+) -> DatasetVersion:
+    """Validate and store files as a version of *name*; the same content under the same name is the version that exists."""
+    from intramural.intake.sources import list_sources  # noqa: PLC0415  only these verbs read files
+
     check_name(name)
     ctx.check(Action.DATASET_ADD, target=name)
+    options = options.model_copy(update={"licence": _licence(options.licence)})
     with ctx.read() as tx:
         base = find_model(ctx, tx, options.base) if options.base is not None else None
-    sealed = dataset_files(ctx, name)
-    with scratch(ctx.home) as work:
+    source = list_sources([sources] if isinstance(sources, Path) else sources, upload)
+    with readers(ctx, options.classification, source) as team, scratch(ctx.home) as work:
+        sealed = dataset_files(ctx, name)
         try:
-            taken = _ingest(ctx, path, work, options, on_progress, sealed.files)
+            taken = _ingest(ctx, source, work, options, on_progress, sealed.files, team)
         except Refused as refusal:
             raise ctx.refuse(Action.DATASET_ADD, refusal, target=name) from None
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
             tokens = (_statistics(ctx, work, base, sealed.files),)
-        with ctx.vault.adding():
-            sides = tuple(ctx.vault.put_file(work / each) for each in (TRAIN, HOLDOUT, INDEX))
-            needed: set[Digest | None] = set()
-            try:
-                stored = _store(ctx, name, options, taken, sealed, sides, tokens)
-                needed = {stored.train_sealed, stored.holdout_sealed, stored.index_sealed}
-            finally:
-                for each in {*sides} - needed:
-                    ctx.vault.remove(each)  # the same rows are there under another seal, or the act was refused
+        return keep_version(ctx, work, sealed, name, options, taken, tokens)
+
+
+def keep_version(
+    ctx: Context,
+    work: Path,
+    sealed: ScopeFiles,
+    name: str,
+    options: DatasetOptions,
+    taken: Ingested,
+    tokens: tuple[TokenStatistics, ...] = (),
+    parent: DatasetVersion | None = None,
+) -> DatasetVersion:
+    """Store what the intake left in *work*, as a version of *name*; *parent* is what it was redacted from."""
+    with ctx.vault.adding():
+        sides = tuple(ctx.vault.put_file(work / each) for each in (TRAIN, HOLDOUT, INDEX))
+        needed: set[Digest | None] = set()
+        try:
+            stored = _store(ctx, name, options, taken, sealed, sides, tokens, parent)
+            needed = {stored.train_sealed, stored.holdout_sealed, stored.index_sealed}
+        finally:
+            for each in {*sides} - needed:
+                ctx.vault.remove(each)  # the same rows are there under another seal, or the act was refused
     return stored
 
 
@@ -64,6 +91,7 @@ def _store(
     sealed: ScopeFiles,
     sides: tuple[Digest, ...],
     tokens: tuple[TokenStatistics, ...],
+    parent: DatasetVersion | None,
 ) -> DatasetVersion:
     what = {"kind": taken.kind, "train": taken.train_digest, "holdout": taken.holdout_digest}
     labels = _labels(options)
@@ -73,7 +101,9 @@ def _store(
         before = tx.datasets.with_digest(ctx.project, name, digest)
     is_whole = before is not None and _is_whole(ctx, before)
     anew = {**_places(sides), "index_digest": taken.index_digest}
-    with ctx.act(Action.DATASET_ADD, target=f"{name} {digest}") as tx:
+    with ctx.act(Action.DATASET_REDACT if parent else Action.DATASET_ADD, target=f"{name} {digest}") as tx:
+        if parent is not None:
+            tx.concerns["detail"] = {"from": parent.label, "digest": parent.digest}
         same = tx.datasets.with_digest(ctx.project, name, digest)
         if same is None or not is_whole:
             sealed.write_down(tx, ctx.project)
@@ -88,6 +118,9 @@ def _store(
             **labels,
             **_places(sides),
             tokens=tokens,
+            parent=parent.label if parent else None,
+            held_since=(parent.held_since or parent.added_at) if parent else None,
+            names_by=options.names,
             added_at=ctx.now(),
             **{field: getattr(taken, field) for field in type(taken).model_fields},
         )
@@ -97,7 +130,7 @@ def _store(
 
 def _labels(options: DatasetOptions) -> dict[str, Any]:
     """Return what the owner says of the data; it is part of the version's digest where something was said."""
-    return {name: getattr(options, name) for name in ("regulated", "region", "purpose", "retain_days")}
+    return {name: getattr(options, name) for name in ("regulated", "region", "purpose", "retain_days", "licence", "origin")}
 
 
 def _places(sides: tuple[Digest, ...]) -> dict[str, Any]:
@@ -112,17 +145,46 @@ def _is_whole(ctx: Context, dataset: DatasetVersion) -> bool:
     )
 
 
+def _licence(written: str | None) -> str | None:
+    """Return what SPDX calls a licence. Raises `InvalidInput`."""
+    from intramural.intake.provenance import licence_of  # noqa: PLC0415  only this verb reads files
+
+    if written is None:
+        return None
+    found = licence_of(written, own=True)
+    if found is None:
+        raise InvalidInput(
+            "The licence is none that SPDX lists.",
+            hint="Write its identifier, such as Apache-2.0 or CC-BY-4.0; LicenseRef-NAME for one of your own.",
+        )
+    return found
+
+
 def _ingest(
-    ctx: Context, path: Path, work: Path, options: DatasetOptions, on_progress: OnProgress, files: SealedFiles
+    ctx: Context,
+    source: Source,
+    work: Path,
+    options: DatasetOptions,
+    on_progress: OnProgress,
+    files: SealedFiles,
+    team: Team | None,
 ) -> Ingested:
     from intramural.intake.add import ingest  # noqa: PLC0415  only this verb reads files
 
     options = options.model_copy(update={"on": treatments(ctx, options.classification, options.on)})
     screening = screening_of(options, files.keys.get(files.key_id), ctx.home)
-    return ingest(path, work, _read_as(options, screening), lambda done, total: on_progress(done, total, "reading"), files)
+    return ingest(
+        source,
+        work,
+        read_as(options, screening),
+        lambda done, total: on_progress(done, total, "reading"),
+        files,
+        team,
+    )
 
 
-def _read_as(options: DatasetOptions, screening: Screening) -> IngestOptions:
+def read_as(options: DatasetOptions, screening: Screening) -> IngestOptions:
+    """Return how the intake is to read what *options* describe."""
     from intramural.intake.add import IngestOptions  # noqa: PLC0415  only these verbs read files
 
     return IngestOptions(
@@ -201,7 +263,7 @@ def diff_datasets(ctx: Context, left: str, right: str) -> DatasetDifference:
 def _digests(ctx: Context, dataset: DatasetVersion, file: str) -> set[bytes]:
     from intramural.intake.stored import example_digests  # noqa: PLC0415
 
-    with _rows(ctx, dataset, file) as rows:
+    with open_rows(ctx, dataset, file) as rows:
         return set(example_digests(rows))
 
 
@@ -215,39 +277,12 @@ def sample_dataset(ctx: Context, label: str, count: int, side: str) -> Sample:
         dataset = find_dataset(ctx, tx, label)
         tx.concerns.update(target=dataset.label, digest=dataset.digest)
         check_readable(dataset)
-    with _rows(ctx, dataset, TRAIN if side == "train" else HOLDOUT) as rows:
+    with open_rows(ctx, dataset, TRAIN if side == "train" else HOLDOUT) as rows:
         return Sample(label=dataset.label, side=side, rows=tuple(islice(examples_of(rows), count)))
 
 
-def _rows(ctx: Context, dataset: DatasetVersion, file: str) -> BinaryIO:
+def open_rows(ctx: Context, dataset: DatasetVersion, file: str) -> BinaryIO:
     """Open one of a version's two files, in memory only."""
     files = files_of_dataset(ctx, dataset)
     sealed = dataset.train_sealed if file == TRAIN else dataset.holdout_sealed
     return ctx.vault.open_sealed(cast(Digest, sealed), files, file)
-
-
-def scan_dataset(ctx: Context, source: str, options: DatasetOptions, on_progress: OnProgress) -> ScanReport:
-    """Look for findings in a file, or in both sides of a version where no file is called so; an act that is recorded."""
-    from intramural.intake.add import scan_source  # noqa: PLC0415  only these verbs read files
-    from intramural.intake.findings.survey import survey  # noqa: PLC0415
-    from intramural.intake.stored import examples_of  # noqa: PLC0415
-
-    path = Path(source)
-    with ctx.act(Action.DATASET_SCAN, target=path.name if path.exists() else source) as tx:
-        dataset = None if path.exists() else find_dataset(ctx, tx, source)
-    screening = screening_of(options, ScopeKey.new("scan"), ctx.home)
-    if dataset is None:
-        return scan_source(path, _read_as(options, screening), lambda done, total: on_progress(done, total, "scanning"))
-    with _rows(ctx, dataset, TRAIN) as train, _rows(ctx, dataset, HOLDOUT) as holdout:
-        rows = ((number, each, None) for number, each in enumerate(examples_of(chain(train, holdout)), 1))
-        return survey(rows, screening, dataset.label, dataset.size_bytes)
-
-
-def score_scan(ctx: Context, sample: Path, options: DatasetOptions, on_progress: OnProgress) -> ScanScore:
-    """Return the scan's precision and recall on a labelled sample; an act that is recorded."""
-    from intramural.intake.findings.survey import score  # noqa: PLC0415  only these verbs read files
-
-    with ctx.act(Action.DATASET_SCAN, target=sample.name):
-        pass
-    screening = screening_of(options, ScopeKey.new("scan"), ctx.home)
-    return score(sample, screening, lambda done, total: on_progress(done, total, "scanning"))

@@ -7,13 +7,15 @@ from typing import Any
 from intramural.domain.artifact import ArtifactKind
 from intramural.domain.attestation import Resource
 from intramural.domain.audit import AuditEntry, AuditFilter
-from intramural.domain.confinement import UNSEEN
+from intramural.domain.evaluation import MEMBERSHIP, MEMBERSHIP_RULE
 from intramural.domain.evidence import Part, compute_of
 from intramural.domain.job import Job, Run
 from intramural.domain.keys import dataset_scope, job_scope
+from intramural.domain.receipt import UNSEEN
 from intramural.domain.report import JobReport
 from intramural.service.audit import prove_audit
 from intramural.service.context import Context
+from intramural.service.evidence_people import access_part, approvals_part, placement_part
 from intramural.store import Reading
 
 MOST_ENTRIES = 100_000
@@ -30,9 +32,12 @@ def evidence_parts(ctx: Context, tx: Reading, job: Job, report: JobReport) -> di
         Part.RUN: _run(job, report, runs),
         Part.COMPUTE: _compute(tx, report, runs),
         Part.EVALUATION: _evaluation(report),
+        Part.MEMORISATION: _memorisation(report),
         Part.RECEIPT: _receipts(runs),
+        Part.PLACEMENT: placement_part(ctx, tx, job, report, runs),
         Part.KEYS: _keys(tx, job, report),
-        Part.APPROVALS: {"approvals": [], "said": "None: this version of the platform records no approvals."},
+        Part.APPROVALS: approvals_part(ctx, tx, job),
+        Part.ACCESS: access_part(ctx, tx, job),
     }
 
 
@@ -127,7 +132,19 @@ def _compute(tx: Reading, report: JobReport, runs: list[Run]) -> dict[str, Any]:
 def _evaluation(report: JobReport) -> dict[str, Any]:
     return {
         **report.metrics.document(),
-        "limits": "Measured on the hold-out of the data set alone. No set for safety, bias or memorisation was run.",
+        "limits": "Measured on the hold-out of the data set alone. No set for safety or bias was run.",
+    }
+
+
+def _memorisation(report: JobReport) -> dict[str, Any]:
+    """Tell how well rows that were trained on can be told from rows that were not, by the losses alone."""
+    before, after = (
+        each.scores.get(MEMBERSHIP) if each is not None else None for each in (report.metrics.before, report.metrics.after)
+    )
+    return {
+        "membership_auc": {"before": before.document() if before else None, "after": after.document() if after else None},
+        "meaning": MEMBERSHIP_RULE,
+        "said": None if after else "Not measured: the job did not run the suite `memorisation`.",
     }
 
 
@@ -150,4 +167,5 @@ def _keys(tx: Reading, job: Job, report: JobReport) -> dict[str, Any]:
             for each in records
         ],
         "shredding": [each.document() for each in certificates],
+        "said": "Who had a key unwrapped is in the log of the provider that holds the customer's key, not in the trail.",
     }

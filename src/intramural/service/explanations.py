@@ -43,6 +43,8 @@ def _queued(ctx: Context, tx: Reading, job: Job) -> Explanation:
     verdict = judge_start(ctx, tx, job)
     if not verdict.allowed:
         first = verdict.denials[0]
+        if verdict.waits:
+            return _explanation(job, f"waiting for approval: {first.reason}", first.change)
         return _explanation(job, f"refused by the rule `{first.rule}` when its turn comes: {first.reason}", first.change)
     summary, next_step = "waiting for the scheduler to start it", _starts_a_scheduler(job)
     running = tx.jobs.in_states([JobState.RUNNING])

@@ -46,7 +46,8 @@ def check_fit(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: Dataset
 def _check_parts(spec: JobSpec, base: BaseModelVersion, data: DatasetVersion) -> None:
     if data.kind is not ExampleKind.CHAT:
         raise InvalidInput(
-            f"{data.label} holds {data.kind} examples; method.kind sft trains on chat.", hint="Choose a chat data set."
+            f"{data.label} holds {data.kind} examples; method.kind sft trains on chat.",
+            hint="Choose a chat data set, or add the rows as one: --map names which field is asked and which answers.",
         )
     if not data.train_examples:
         raise InvalidInput(f"{data.label} has no training example.", hint="Add a file with more rows.")

@@ -20,7 +20,7 @@ from intramural.service.datasets import find_dataset
 from intramural.service.explanations import explain
 from intramural.service.fit import check_fit
 from intramural.service.models import find_model, nearest
-from intramural.service.policies import freeze, judge_submission, label_of
+from intramural.service.policies import approvals_to_start, freeze, judge_submission, label_of
 from intramural.service.reports import build_report
 from intramural.service.scope_keys import check_readable
 from intramural.store import Reading, Transaction
@@ -31,9 +31,11 @@ def resolve_job(ctx: Context, spec: JobSpec) -> Resolution:
     with ctx.read() as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
         verdict = judge_submission(ctx, tx, spec, base.digest, data)
+        needed = approvals_to_start(ctx, tx, label_of(spec, data)) if verdict.allowed else 0
     check_readable(data)
     found = check_fit(ctx, spec, base, data)
-    return found.model_copy(update={"verdict": verdict, "checks": (*found.checks, _level_here(ctx))})
+    waits = (f"It will wait until {needed} other person{'s' if needed > 1 else ''} approved it.",) if needed else ()
+    return found.model_copy(update={"verdict": verdict, "checks": (*found.checks, _level_here(ctx), *waits)})
 
 
 def _level_here(ctx: Context) -> str:
@@ -64,6 +66,7 @@ def submit_job(ctx: Context, spec: JobSpec) -> Job:
             dataset_digest=data.digest,
             policy_digest=freeze(ctx, tx),
             label=label_of(spec, data),
+            start_approvals=approvals_to_start(ctx, tx, label_of(spec, data)),
             submitted_by=ctx.actor.subject,
             submitted_at=ctx.now(),
         )

@@ -19,6 +19,7 @@ from intramural.domain.keys import (
 from intramural.domain.value import ArtifactId
 from intramural.errors import Conflict, IntegrityFailure, NotFound, Unavailable
 from intramural.sealing import SealContext, SealedFiles
+from intramural.service.audit import check_not_held
 from intramural.service.context import Context
 from intramural.service.models import nearest
 from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, keys_of_scopes, open_key, place_of, provider_of
@@ -85,10 +86,12 @@ def shred_dataset(ctx: Context, name: str) -> ShredCertificate:
     """
     Destroy the keys of every version of a data set, prove that nothing opens, and certify it; safe to repeat.
 
-    Raises `NotFound`, `Conflict` while a job needs the data, `Unavailable` while the provider is away.
+    Raises `NotFound`, `Conflict` while a job needs the data, `Refused` under a legal hold, `Unavailable` while the
+    provider is away.
     """
     with ctx.act(Action.DATASET_SHRED, target=name) as tx:
         versions = _versions(ctx, tx, name)
+        check_not_held(ctx, tx, [(each.label, each.digest) for each in versions])
         _check_shreddable(ctx, tx, versions)
         records = tx.scope_keys.of_scopes(ctx.project, [dataset_scope(name)])
         trained = _trained_on(ctx, tx, versions)

@@ -66,7 +66,8 @@ def graph_of(ctx: Context, tx: Reading) -> Graph:
     for model in models:
         graph.add(_model(model, held))
     for data in versions.values():
-        graph.add(_data(data, held))
+        parents = (f"{ObjectKind.DATA}:{data.parent}",) if data.parent in versions else ()
+        graph.add(_data(data, held), parents)
     artifacts: dict[str, list[Artifact]] = {}
     for artifact in tx.artifacts.all(ctx.project):
         artifacts.setdefault(artifact.run_id, []).append(artifact)

@@ -13,6 +13,7 @@ from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import check_name
 from intramural.domain.views import ModelSource
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, UnsafeModel
+from intramural.service.audit import check_not_held
 from intramural.service.context import Context, OnProgress
 from intramural.service.scratch import scratch
 from intramural.store import Reading, Transaction
@@ -20,6 +21,8 @@ from intramural.vault import disk_errors
 
 CODE = (".py", ".pyc", ".so")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+LONGEST_JSON = 16 * 2**20
+"""The two files that are read here to be judged; all others are opened within walls only."""
 
 
 def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgress) -> BaseModelVersion:
@@ -66,6 +69,8 @@ def check_folder(folder: Path) -> None:
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             raise UnsafeModel(f"{name} is a link.", hint="Give a folder of plain files.", rule="model:plain-files")
+        if not path.is_file() and not path.is_dir():
+            raise UnsafeModel(f"{name} is no plain file.", hint="Give a folder of plain files.", rule="model:plain-files")
         if path.suffix.lower() in PICKLES:
             raise UnsafeModel(
                 f"{name} holds pickled weights, which can run code when they are loaded.",
@@ -94,12 +99,14 @@ def _no_code(config: dict[str, object]) -> None:
 
 def _json(path: Path, *, required: bool = True) -> dict[str, object]:
     try:
+        if path.stat().st_size > LONGEST_JSON:
+            raise InvalidInput(f"{path.name} is larger than any model's.", hint="Save the model again.")
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
         if not required:
             return {}
         raise InvalidInput(f"The folder has no {path.name}.", hint="Give a model folder as Transformers saves it.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput(f"{path.name} is not JSON.", hint="Save the model again.") from None
     return document if isinstance(document, dict) else {}
 
@@ -126,7 +133,7 @@ def find_model(ctx: Context, tx: Reading, name: str) -> BaseModelVersion:
 
 
 def remove_model(ctx: Context, name: str) -> None:
-    """Forget a base model and free its disk space. Raises `Conflict` while a job needs it."""
+    """Forget a base model and free its disk space. Raises `Conflict` while a job needs it, `Refused` under a hold."""
     with ctx.vault.removing():
         with ctx.act(Action.MODEL_REMOVE, target=name) as tx:
             model = _forget(ctx, tx, name)
@@ -136,6 +143,7 @@ def remove_model(ctx: Context, name: str) -> None:
 
 def _forget(ctx: Context, tx: Transaction, name: str) -> BaseModelVersion:
     model = find_model(ctx, tx, name)
+    check_not_held(ctx, tx, [(name, model.digest)])
     unfinished = tx.jobs.in_states(each for each in JobState if not each.is_final)
     busy = [each for each in unfinished if each.project == ctx.project and each.base_digest == model.digest]
     if busy:

@@ -13,19 +13,20 @@ from datetime import timedelta
 from typing import TypeVar
 
 from intramural.domain.access import Action
+from intramural.domain.approval import ApprovedObject, object_of_artifact, object_of_job
 from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause, Failure
-from intramural.domain.confinement import Destination
 from intramural.domain.dataset import Classification, DatasetVersion
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job
 from intramural.domain.label import Label, strictest
 from intramural.domain.lineage import ObjectKind
-from intramural.domain.policy import UNLIMITED, Logged, StoredPolicy, common, default_policy, read_policy
+from intramural.domain.policy import UNLIMITED, Grant, Logged, StoredPolicy, common, default_policy, read_policy
 from intramural.domain.policy_rules import UNSTATED, Facts, Moment, Verdict, judge, stricter, undecided
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, ProjectId
 from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound, Refused
+from intramural.service.approvers import persons_approving
 from intramural.service.context import Context
 from intramural.store import Reading, Transaction
 
@@ -47,6 +48,8 @@ STRICTNESS = {
 """A surrogate still tells which values were the same, a mask does not, and a row that is gone tells nothing."""
 
 Named = tuple[ObjectKind, str, Digest | None]
+Unknown = dict[str, str]
+"""Why a fact could not be found out, by its name."""
 
 
 def show_policy(ctx: Context, digest: str | None = None) -> StoredPolicy:
@@ -110,39 +113,51 @@ def judge_submission(ctx: Context, tx: Reading, spec: JobSpec, base: Digest, dat
 
 
 def judge_start(ctx: Context, tx: Reading, job: Job) -> Verdict:
-    """Tell what the frozen and the present policy say to a run of *job* now."""
+    """
+    Tell what the frozen and the present policy say to a run of *job* now.
+
+    Where all that is missing is approvals, the job waits: `Verdict.waits`.
+    """
     data = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
     facts = _facts(ctx, tx, job.project, job.spec, job.base_digest, data, job)
-    now = _judged(ctx, tx, job.project, facts, Moment.USE)
-    return stricter(now, *_judged_frozen(tx, job, facts, Moment.USE))
+    approvals, unknown = _approvals(ctx, tx, job, object_of_job(job))
+    facts = facts.model_copy(update={"approvals": approvals})
+    return _by_both(ctx, tx, job, facts, unknown, Moment.USE, Moment.START)
 
 
-def egress_of(ctx: Context, job: Job) -> tuple[Destination, ...]:
-    """Return all that a run of *job* may reach: what the frozen and the present policy both list. Raises `InvalidInput`."""
+def _by_both(ctx: Context, tx: Reading, job: Job, facts: Facts, unknown: Unknown, *moments: Moment) -> Verdict:
+    """Ask the present policy and the frozen one, at each of the moments."""
+    present = [_judged(ctx, tx, job.project, facts, moment, unknown) for moment in moments]
+    return stricter(*present, *(each for moment in moments for each in _judged_frozen(tx, job, facts, moment, unknown)))
+
+
+def grant_of(ctx: Context, job: Job) -> Grant:
+    """Return what a run of *job* is given: what the frozen and the present policy both give. Raises `InvalidInput`."""
     with ctx.read() as tx:
         listed = _present(ctx, tx, job.project).policy
         frozen = tx.policies.with_digest(job.project, job.policy_digest) if job.policy_digest else None
         label = job.label or _label_by_data(tx, job)
     if label is None or frozen is None:
-        return ()
-    return common(listed.of(label.classification).egress, frozen.policy.of(label.classification).egress)
+        return Grant(gpus=False)
+    present, accepted = listed.of(label.classification), frozen.policy.of(label.classification)
+    return Grant(egress=common(present.egress, accepted.egress), gpus=present.gpus and accepted.gpus)
 
 
 def judge_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> Verdict:
     """Tell what the policies say to an artifact that is exported or served."""
     job = tx.jobs.get(artifact.job_id)
     label = artifact.label or _label_by_data(tx, job)
+    approvals, unknown = _approvals(ctx, tx, job, object_of_artifact(artifact))
     facts = Facts(
         classification=label.classification if label else None,
-        approvals=0,  # no verb gives one yet
+        approvals=approvals,
         quarantined=_in_quarantine(
             tx,
             job.project,
             ((ObjectKind.ARTIFACT, artifact.id, artifact.digest), (ObjectKind.JOB, job.id, None)),
         ),
     )
-    now = _judged(ctx, tx, job.project, facts, Moment.LEAVE)
-    return stricter(now, *_judged_frozen(tx, job, facts, Moment.LEAVE))
+    return _by_both(ctx, tx, job, facts, unknown, Moment.LEAVE)
 
 
 def check_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> None:
@@ -150,6 +165,11 @@ def check_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> None:
     verdict = judge_leaving(ctx, tx, artifact)
     if not verdict.allowed:
         raise verdict.refusal()
+
+
+def approvals_to_start(ctx: Context, tx: Reading, label: Label) -> int:
+    """Return how many persons must approve work on such data before it starts, by the present policy."""
+    return _present(ctx, tx, ctx.project).policy.of(label.classification).start_approvals
 
 
 def freeze(ctx: Context, tx: Transaction) -> Digest:
@@ -183,21 +203,23 @@ def _present(ctx: Context, tx: Reading, project: ProjectId) -> StoredPolicy:
     return StoredPolicy(digest=policy.digest, policy=policy, source=FROM_HOME)
 
 
-def _judged(ctx: Context, tx: Reading, project: ProjectId, facts: Facts, moment: Moment) -> Verdict:
+def _judged(
+    ctx: Context, tx: Reading, project: ProjectId, facts: Facts, moment: Moment, unknown: Unknown | None = None
+) -> Verdict:
     try:
-        return judge(facts, _present(ctx, tx, project).policy, moment)
+        return judge(facts, _present(ctx, tx, project).policy, moment, why_unknown=unknown)
     except IntramuralError as error:  # a policy that cannot be read allows nothing
         denial = undecided("policy", error.message.rstrip("."), error.hint or "Mend the policy.")
         return Verdict(policy=None, classification=facts.classification, denials=(denial,))
 
 
-def _judged_frozen(tx: Reading, job: Job, facts: Facts, moment: Moment) -> list[Verdict]:
+def _judged_frozen(tx: Reading, job: Job, facts: Facts, moment: Moment, unknown: Unknown) -> list[Verdict]:
     """Return what the policy that *job* froze says; nothing for a job from before there were policies."""
     if job.policy_digest is None:
         return []
     frozen = tx.policies.with_digest(job.project, job.policy_digest)
     if frozen is not None:
-        return [judge(facts, frozen.policy, moment)]
+        return [judge(facts, frozen.policy, moment, why_unknown=unknown)]
     denial = undecided("policy", "the policy it was accepted under is not in the store as it was", "Submit the job again.")
     return [Verdict(policy=job.policy_digest, classification=facts.classification, denials=(denial,))]
 
@@ -216,7 +238,7 @@ def _facts(
     facts = Facts(
         region=ctx.region or UNSTATED,
         level=_unless_it_fails(ctx.level),
-        egress=(),  # no job asks for more than the lists of the policies give it: `egress_of`
+        egress=(),  # no job asks for more than the lists of the policies give it: `grant_of`
         key_provider=ctx.keys.provider if ctx.keys else "local",
         records=RECORDS,
         suites=spec.evaluate.suites,
@@ -234,13 +256,21 @@ def _facts(
             "data_classification": data.classification,
             "data": data.label,
             "data_regions": (data.region,) if data.region else (),
-            "data_age_days": (ctx.now() - data.added_at) / timedelta(days=1),
+            "data_age_days": (ctx.now() - (data.held_since or data.added_at)) / timedelta(days=1),
             "data_retention": data.retain_days or UNLIMITED,
             "scanned": left_in is not None,
             "left_in": left_in or {},
             "quarantined": _in_quarantine(tx, project, [(ObjectKind.DATA, data.label, data.digest), *concerned]),
         }
     )
+
+
+def _approvals(ctx: Context, tx: Reading, job: Job, what: ApprovedObject) -> tuple[int | None, Unknown]:
+    """Return how many persons' approval counts; None, which is a no, with the reason where that could not be found out."""
+    try:
+        return len(persons_approving(ctx, tx, job, what)), {}
+    except IntramuralError as error:
+        return None, {"approvals": error.message.rstrip(".")}
 
 
 def _left_in(data: DatasetVersion) -> dict[FindingKind, int] | None:

@@ -10,7 +10,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from intramural.domain.confinement import Level, WallsSummary
+from intramural.domain.confinement import Level
+from intramural.domain.receipt import WallsSummary
 from intramural.domain.value import RunId
 from intramural.errors import IntramuralError
 from intramural.service.context import Context

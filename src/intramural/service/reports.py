@@ -76,6 +76,7 @@ def build_report(ctx: Context, tx: Reading, job: Job) -> JobReport:
         metrics=_measured(by_type),
         tokens_per_second=_rate(steps),
         peak_memory_bytes=_peak(by_type),
+        peak_gpu_memory_bytes=max((body.get("peak_gpu_memory_bytes") or 0 for body in by_type["outcome"]), default=0) or None,
         curve=_curve(steps),
         checkpoints=_checkpoints(rows, runs),
         attempts=_attempts(rows, runs),

@@ -99,11 +99,12 @@ def _begin(ctx: Context, queued: Job, holder: str, lease_seconds: float) -> Clai
 
 
 def _most_urgent(ctx: Context, tx: Reading) -> Job | None:
-    """Return the job whose turn it is, while there is a place for it."""
+    """Return the job whose turn it is, while there is a place for it; one that waits for approvals has no turn."""
     queued = tx.jobs.in_states([JobState.QUEUED])
     if not queued or len(tx.runs.open()) >= ctx.parallel_runs:
         return None
-    return min(queued, key=lambda each: (URGENCY[each.spec.job_class], each.submitted_at))
+    queued.sort(key=lambda each: (URGENCY[each.spec.job_class], each.submitted_at))
+    return next((each for each in queued if not judge_start(ctx, tx, each).waits), None)
 
 
 class _QueueMoved(Exception):
@@ -140,9 +141,9 @@ def wishes(ctx: Context, run_ids: Iterable[RunId]) -> dict[RunId, Wish]:
 
 
 def queue_length(ctx: Context) -> int:
-    """Return how many jobs wait."""
+    """Return how many jobs wait for a run; one that waits for approvals does not."""
     with ctx.read() as tx:
-        return len(tx.jobs.in_states([JobState.QUEUED]))
+        return sum(not judge_start(ctx, tx, each).waits for each in tx.jobs.in_states([JobState.QUEUED]))
 
 
 def last_event(ctx: Context, run_id: RunId) -> int:

@@ -3,8 +3,9 @@ Scope keys for verbs: made, fetched and opened; what wraps them is the provider'
 
 Every data set has a key of its own, and so has what each job leaves. A key is made
 before bytes are sealed with it and recorded in the transaction that names the bytes,
-so a key without a record has sealed nothing that anybody knows. Two members who add the
-first version at once may leave two keys; both open, and both are shredded.
+so a key without a record has sealed nothing that anybody knows; a sweep destroys it.
+Two members who add the first version at once may leave two keys; both open, and both
+are shredded.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from intramural.domain.value import JobId, ProjectId
 from intramural.errors import Conflict, IntegrityFailure, Unavailable
 from intramural.sealing import Keyring, ScopeKey, SealContext, SealedFiles
 from intramural.service.context import Context
+from intramural.service.scratch import Note
 from intramural.store import Transaction
 from intramural.vault.providers import KeyChoice, KeyProvider, open_provider
 
@@ -34,6 +36,8 @@ class ScopeFiles:
 
     files: SealedFiles
     new_record: ScopeKeyRecord | None = None
+    note: Note | None = None
+    """Held while this process may still record the key; a sweep looks after it then."""
 
     def write_down(self, tx: Transaction, project: ProjectId) -> None:
         """
@@ -132,10 +136,13 @@ def _files(ctx: Context, project: ProjectId, scope: str, place: SealContext, *, 
         return ScopeFiles(SealedFiles(Keyring(keys), place, keys[-1].id))
     _check_not_lost(ctx, project)
     key = ScopeKey.new(ctx.new_id("key"))
+    note = None
+    if own and ctx.key_provider.own_key(key.id) is not None:
+        note = Note(ctx.home, key.id, ctx.keys.provider if ctx.keys is not None else "local")
     context = SealContext(project, "key", f"{scope} {key.id}")
     wrapped = ctx.key_provider.wrap(key.secret, context, own=key.id if own else None)
     record = ScopeKeyRecord(id=key.id, project=project, scope=scope, wrapped=wrapped, created_at=ctx.now())
-    return ScopeFiles(SealedFiles(Keyring([key]), place, key.id), record)
+    return ScopeFiles(SealedFiles(Keyring([key]), place, key.id), record, note)
 
 
 def _check_not_lost(ctx: Context, project: ProjectId) -> None:

@@ -19,6 +19,7 @@ from intramural.sealing import Keyring, ScopeKey, SealContext, SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, files_of_dataset
 from intramural.service.scratch import scratch
+from intramural.service.screening import readers
 
 if TYPE_CHECKING:
     from intramural.intake.index import Hashes, Index
@@ -65,6 +66,7 @@ def _hashes(ctx: Context, path: Path, options: DatasetOptions, on_progress: OnPr
     from intramural.intake.add import IngestOptions, ingest  # noqa: PLC0415  only these verbs read files
     from intramural.intake.findings.screen import Screening  # noqa: PLC0415
     from intramural.intake.index import hashes_of  # noqa: PLC0415
+    from intramural.intake.sources import list_sources  # noqa: PLC0415
 
     as_they_are = Screening(said=dict.fromkeys(FindingKind, Treatment.KEEP))
     key = ScopeKey(ctx.new_id("key"), secrets.token_bytes(32))
@@ -72,8 +74,9 @@ def _hashes(ctx: Context, path: Path, options: DatasetOptions, on_progress: OnPr
     wanted = IngestOptions(
         format=options.source_format, mapping=options.mapping, split=Split(holdout_share=0), screening=as_they_are
     )
-    with scratch(ctx.home) as work:
-        ingest(path, work, wanted, lambda done, total: on_progress(done, total, "reading"), files)
+    source = list_sources([path])
+    with readers(ctx, options.classification, source) as team, scratch(ctx.home) as work:
+        ingest(source, work, wanted, lambda done, total: on_progress(done, total, "reading"), files, team)
         with files.open(work / TRAIN, TRAIN) as rows:
             return hashes_of(rows)
 

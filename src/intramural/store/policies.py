@@ -1,13 +1,14 @@
-"""Policies and quarantines: the statements over their tables."""
+"""Policies, quarantines and approvals: the statements over their tables."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
+from intramural.domain.approval import Approval
 from intramural.domain.lineage import ObjectKind, Quarantine
 from intramural.domain.policy import StoredPolicy
-from intramural.domain.value import Digest, ProjectId, digest_of
-from intramural.store.policy_tables import POLICIES, QUARANTINES
+from intramural.domain.value import Digest, JobId, ProjectId, digest_of
+from intramural.store.policy_tables import APPROVALS, POLICIES, QUARANTINES
 
 
 class Policies:
@@ -62,3 +63,39 @@ class Quarantines:
         """Return everything in quarantine, oldest first."""
         query = select(QUARANTINES.c.document).where(QUARANTINES.c.project == project).order_by(QUARANTINES.c.id)
         return [Quarantine.model_validate(each) for each in self._run(query).scalars()]
+
+
+class Approvals:
+    """What people approved, withdrawn approvals too."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._run = connection.execute
+
+    def add(self, approval: Approval) -> None:
+        """Add *approval*; one that is there is a `Conflict`."""
+        row = {"id": approval.id, "project": approval.project, "job_id": approval.job}
+        self._run(insert(APPROVALS).values({**row, "added_at": approval.added_at.timestamp(), "document": approval.document()}))
+
+    def save(self, approval: Approval) -> None:
+        """Store *approval* anew: it was withdrawn."""
+        self._run(update(APPROVALS).where(APPROVALS.c.id == approval.id).values(document=approval.document()))
+
+    def remove_of_job(self, job: JobId) -> None:
+        """Remove the approvals of a job that is removed; the trail keeps that there were some."""
+        self._run(delete(APPROVALS).where(APPROVALS.c.job_id == job))
+
+    def matching(self, project: ProjectId, begins: str) -> list[Approval]:
+        """Return those whose id begins so, at most three."""
+        where = (APPROVALS.c.project == project, APPROVALS.c.id.startswith(begins, autoescape=True))
+        query = select(APPROVALS.c.document).where(*where).limit(3)
+        return [Approval.model_validate(each) for each in self._run(query).scalars()]
+
+    def of_job(self, job: JobId) -> list[Approval]:
+        """Return the approvals of a job and of what it made, oldest first."""
+        query = select(APPROVALS.c.document).where(APPROVALS.c.job_id == job).order_by(APPROVALS.c.added_at)
+        return [Approval.model_validate(each) for each in self._run(query).scalars()]
+
+    def all(self, project: ProjectId) -> list[Approval]:
+        """Return every approval, oldest first."""
+        query = select(APPROVALS.c.document).where(APPROVALS.c.project == project).order_by(APPROVALS.c.added_at)
+        return [Approval.model_validate(each) for each in self._run(query).scalars()]

@@ -1,4 +1,4 @@
-"""The tables of policies by digest, which of them was set, and of what is in quarantine."""
+"""The tables of policies by digest, which of them was set, of what is in quarantine, and of approvals."""
 
 from __future__ import annotations
 
@@ -30,3 +30,15 @@ QUARANTINES = Table(
     Column("document", JSON, nullable=False),
     UniqueConstraint("project", "kind", "name"),
 )
+
+APPROVALS = Table(
+    "approvals",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("project", String, nullable=False),
+    Column("job_id", String, nullable=False),
+    Column("added_at", Float, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("approvals_by_job", "job_id", "added_at"),
+)
+"""Signed texts, checked anew each time one is counted; a row that is withdrawn stays, so that it is not added again."""

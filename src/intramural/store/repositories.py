@@ -81,9 +81,10 @@ class Datasets(Repository):
         found = self._run(query.order_by(DATASETS.c.version.desc()).limit(1)).scalar()
         return DatasetVersion.model_validate(found) if found else None
 
-    def digests(self) -> set[Digest]:
-        """Return the sealed files of every version of every project."""
-        documents = self._run(select(DATASETS.c.document)).scalars()
+    def digests(self, *, shredded: bool = True) -> set[Digest]:
+        """Return the sealed files of every version of every project; those of *shredded* ones on request only."""
+        every = self._run(select(DATASETS.c.document)).scalars()
+        documents = [each for each in every if shredded or not each.get("shredded_at")]
         sides = ("train_digest", "holdout_digest", "train_sealed", "holdout_sealed", "index_sealed")
         return {document[side] for document in documents for side in sides if document.get(side)}
 
@@ -92,6 +93,11 @@ class Datasets(Repository):
         where = (DATASETS.c.project == project, DATASETS.c.name == name, DATASETS.c.digest == digest)
         found = [DatasetVersion.model_validate(each) for each in self._run(select(DATASETS.c.document).where(*where)).scalars()]
         return next((each for each in found if each.shredded_at is None), None)
+
+    def remove(self, project: ProjectId, dataset: DatasetVersion) -> None:
+        """Remove one version."""
+        where = (DATASETS.c.project == project, DATASETS.c.name == dataset.name, DATASETS.c.version == dataset.version)
+        self._run(delete(DATASETS).where(*where))
 
     def all(self, project: ProjectId) -> list[DatasetVersion]:
         """Return every version, by name and number."""
@@ -110,6 +116,13 @@ class Jobs(Repository):
     def save(self, job: Job) -> None:
         """Store *job* anew."""
         self._run(update(JOBS).where(JOBS.c.id == job.id).values(state=job.state.value, document=job.document()))
+
+    def remove(self, job_id: JobId) -> None:
+        """Remove the job of that id with its runs and their events."""
+        runs = select(RUNS.c.id).where(RUNS.c.job_id == job_id)
+        self._run(delete(EVENTS).where(EVENTS.c.run_id.in_(runs)))
+        self._run(delete(RUNS).where(RUNS.c.job_id == job_id))
+        self._run(delete(JOBS).where(JOBS.c.id == job_id))
 
     def get(self, job_id: JobId) -> Job:
         """Return the job of that id. Raises `NotFound`."""
@@ -224,6 +237,10 @@ class Artifacts(Repository):
             "document": artifact.document(),
         }
         self._run(insert(ARTIFACTS).values(row))
+
+    def remove(self, artifact: Artifact) -> None:
+        """Remove *artifact*."""
+        self._run(delete(ARTIFACTS).where(ARTIFACTS.c.id == artifact.id))
 
     def matching(self, project: ProjectId, ref: str) -> list[Artifact]:
         """Return up to three artifacts whose id or digest, with or without `sha256:`, begins with *ref*, newest first."""

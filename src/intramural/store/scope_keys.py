@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -26,6 +26,11 @@ class ScopeKeys:
         """Store *key* anew."""
         where = SCOPE_KEYS.c.id == key.id
         self._run(update(SCOPE_KEYS).where(where).values(state=key.state.value, document=key.document()))
+
+    def active(self, ids: Iterable[str]) -> set[str]:
+        """Return those of *ids*, of every project, that are keys which still open something."""
+        query = select(SCOPE_KEYS.c.id).where(SCOPE_KEYS.c.id.in_(list(ids)), SCOPE_KEYS.c.state == KeyState.ACTIVE.value)
+        return set(self._run(query).scalars())
 
     def of_scopes(self, project: ProjectId, scopes: Sequence[str]) -> list[ScopeKeyRecord]:
         """Return every key of *scopes*, destroyed ones too, oldest first."""

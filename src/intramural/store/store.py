@@ -23,7 +23,7 @@ from sqlalchemy.pool import QueuePool
 from intramural.errors import Conflict, Unavailable
 from intramural.store.audit import Audit
 from intramural.store.migrations import bring_up_to_date
-from intramural.store.policies import Policies, Quarantines
+from intramural.store.policies import Approvals, Policies, Quarantines
 from intramural.store.repositories import Artifacts, Datasets, Events, Jobs, Models, Runs
 from intramural.store.scope_keys import Certificates, ScopeKeys
 from intramural.store.tables import SCHEMA, SCHEMA_VERSION
@@ -47,6 +47,7 @@ class Reading:
         self.certificates = Certificates(connection)
         self.policies = Policies(connection)
         self.quarantines = Quarantines(connection)
+        self.approvals = Approvals(connection)
         self.audit = Audit(connection)
 
 

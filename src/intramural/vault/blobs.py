@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from intramural.domain.value import Digest, digest_of_bytes
-from intramural.errors import DoesNotFit, IntegrityFailure, Unavailable
+from intramural.errors import Conflict, DoesNotFit, IntegrityFailure, Unavailable
 
 CHUNK_BYTES = 1 << 20
 PARTIAL = ".partial"
@@ -45,8 +46,14 @@ class BlobStore(Protocol):
     def local_path(self, digest: Digest) -> Path | None:
         """Return a file that may be hard-linked, where the back-end has one."""
 
-    def held(self, *, alone: bool) -> AbstractContextManager[None]:
-        """Share the blobs with others for the length of a block, or have them *alone*."""
+    def digests(self) -> Iterator[Digest]:
+        """Yield every blob that is here. Raises `Conflict` where others keep theirs in the same place."""
+
+    def held(self, *, alone: bool, wait: bool = True) -> AbstractContextManager[None]:
+        """Share the blobs with others for the length of a block, or have them *alone*.
+
+        Raises `Conflict` where others have them and this one shall not *wait*.
+        """
 
 
 class DirectoryBlobs:
@@ -91,17 +98,16 @@ class DirectoryBlobs:
         """Return the blob's file."""
         return self._path(digest)
 
-    @contextmanager
-    def held(self, *, alone: bool) -> Iterator[None]:
+    def digests(self) -> Iterator[Digest]:
+        """Yield every blob."""
+        for path in self._root.glob("??/*"):
+            digest = f"sha256:{path.parent.name}{path.name}"
+            if is_digest(digest):
+                yield digest
+
+    def held(self, *, alone: bool, wait: bool = True) -> AbstractContextManager[None]:
         """Lock the folder, shared or *alone*, against the other processes of this machine."""
-        with disk_errors("The vault"):
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(folder)
+        return held_folder(self._root, alone=alone, wait=wait)
 
     @contextmanager
     def _partial(self) -> Iterator[tuple[Path, BinaryIO]]:
@@ -176,14 +182,39 @@ class MemoryBlobs:
         """Return None: there is no file."""
         return None
 
-    def held(self, *, alone: bool) -> AbstractContextManager[None]:
+    def digests(self) -> Iterator[Digest]:
+        """Yield every blob."""
+        yield from list(self._blobs)
+
+    def held(self, *, alone: bool, wait: bool = True) -> AbstractContextManager[None]:
         """Do nothing: no other process has these blobs."""
         return nullcontext()
+
+
+def is_digest(name: str) -> bool:
+    """Tell whether *name* is what a blob is called by; other files may lie beside."""
+    return re.fullmatch("sha256:[0-9a-f]{64}", name) is not None
 
 
 def missing(digest: Digest) -> IntegrityFailure:
     """Return the error of a blob that is not there."""
     return IntegrityFailure(f"The vault lacks {digest[:19]}….", hint="Add the model or data again.", digest=digest)
+
+
+@contextmanager
+def held_folder(folder: Path, *, alone: bool, wait: bool) -> Iterator[None]:
+    """Lock a folder, made if need be, shared or *alone* for the length of a block, against this machine's processes."""
+    with disk_errors("The vault"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Conflict("Something is being stored or removed just now.", hint="Try again when it is done.") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager

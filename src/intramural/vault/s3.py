@@ -8,12 +8,12 @@ object is created if absent; one that is there but damaged is replaced if nobody
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -21,13 +21,15 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from intramural.domain.value import Digest
-from intramural.errors import InvalidInput, Unavailable
-from intramural.vault.blobs import disk_errors, missing
+from intramural.errors import Conflict, InvalidInput, Unavailable
+from intramural.vault.blobs import disk_errors, held_folder, is_digest, missing
 
 SMALL_BYTES = 8 << 20
 """Above this an object is written in parts, several at once."""
 READ_BYTES = 8 << 20
 RETRIES = 4
+HOMES = "homes"
+"""Below it lies an empty object for each home that ever wrote here; the file in the home says which one is its own."""
 SECONDS = 20
 
 
@@ -48,6 +50,7 @@ class S3Blobs:
         except ImportError:
             raise InvalidInput("The package obstore is not installed.", hint="pip install 'intramural[s3]'") from None
         self._obstore, self._exceptions = obstore, exceptions
+        self._marked: str | None = None
         self._absent = (exceptions.NotFoundError, FileNotFoundError)
         self._prefix, self._work, self._name = parts.path.strip("/"), work, f"bucket {parts.netloc}"
         self._store = S3Store(
@@ -94,17 +97,23 @@ class S3Blobs:
         del digest
         return None
 
-    @contextmanager
-    def held(self, *, alone: bool) -> Iterator[None]:
+    def digests(self) -> Iterator[Digest]:
+        """Yield every blob that was written since this home first wrote here. Raises `Conflict` where other homes write too."""
+        mine = self._mark()
+        homes = {each["path"].rpartition("/")[2]: each["last_modified"] for each in self._listed(HOMES)}
+        if set(homes) != {mine}:
+            raise Conflict(
+                f"{len(homes)} homes keep their blobs in one place of the {self._name}: one cannot tell what the others need.",
+                hint=f"Give each a prefix of its own; remove the marks under {HOMES}/ of homes that are no more.",
+            )
+        for each in self._listed():
+            digest = "sha256:" + "".join(each["path"].split("/")[-2:])
+            if is_digest(digest) and each["last_modified"] >= homes[mine]:
+                yield digest
+
+    def held(self, *, alone: bool, wait: bool = True) -> AbstractContextManager[None]:
         """Lock the folder of what waits, shared or *alone*: one machine's control plane writes to the bucket."""
-        with disk_errors("The vault's folder"):
-            self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder = os.open(self._work, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(folder)
+        return held_folder(self._work, alone=alone, wait=wait)
 
     def piece(self, digest: Digest, start: int, length: int) -> bytes:
         """Return some bytes of a blob."""
@@ -114,7 +123,31 @@ class S3Blobs:
             except self._absent:
                 raise missing(digest) from None
 
+    def _listed(self, below: str = "") -> Iterator[dict[str, Any]]:
+        with self._translated():
+            for page in self._obstore.list(self._store, prefix="/".join(filter(None, (self._prefix, below))) or None):
+                yield from page
+
+    def _mark(self) -> str:
+        """Leave this home's mark beside the blobs, once; return its name."""
+        if self._marked is None:
+            path = self._work / HOMES
+            with disk_errors("The vault's folder"):
+                self._work.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not path.exists():
+                    beside = path.with_name(f".{secrets.token_hex(8)}")
+                    beside.write_text(secrets.token_hex(16))
+                    with suppress(FileExistsError):
+                        os.link(beside, path)
+                    beside.unlink()
+                name = path.read_text()
+            with self._translated(), suppress(self._exceptions.AlreadyExistsError):
+                self._obstore.put(self._store, "/".join(filter(None, (self._prefix, HOMES, name))), b"", mode="create")
+            self._marked = name
+        return self._marked
+
     def _keep(self, digest: Digest, file: BinaryIO, size: int) -> None:
+        self._mark()
         key = self._key(digest)
         with self._translated():
             if size <= SMALL_BYTES:

@@ -42,9 +42,20 @@ class Vault:
         """Keep what is put in the block from being removed before the store names it."""
         return self._blobs.held(alone=False)
 
-    def removing(self) -> AbstractContextManager[None]:
-        """Keep others from putting anything in the block, so that what nobody names now stays so."""
-        return self._blobs.held(alone=True)
+    def removing(self, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Keep others from putting anything in the block, so that what nobody names now stays so.
+
+        Raises `Conflict` while others put something, and this one shall not *wait*.
+        """
+        return self._blobs.held(alone=True, wait=wait)
+
+    def unnamed(self, *, trees: Iterable[Digest], files: Iterable[Digest]) -> dict[Digest, int]:
+        """Return the blobs that belong to none of the folders *trees* and are none of *files*, with their sizes.
+
+        Raises `IntegrityFailure` where a folder's manifest is damaged: it does not tell what belongs to it.
+        """
+        named = set(files).union(*(self._digests(each) for each in trees))
+        return {each: self._blobs.size(each) or 0 for each in self._blobs.digests() if each not in named}
 
     def remove_tree(self, digest: Digest, *, trees: Iterable[Digest], files: Iterable[Digest]) -> None:
         """Remove a stored folder, but nothing that belongs to the folders *trees* or is one of *files*."""

@@ -28,6 +28,7 @@ FILES = {
 }
 """Files of its own, instead of the machine's."""
 
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/ssl/certs", "/etc/ssl/openssl.cnf")
 _SYS = ("/sys/devices/system/cpu", "/sys/devices/system/node")
@@ -65,7 +66,8 @@ def options(confinement: Confinement, environment: dict[str, str]) -> list[str]:
     words = ["--unshare-all", "--unshare-user", "--uid", str(USER_ID), "--gid", str(USER_ID), "--disable-userns"]
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", HOSTNAME]
     words += ["--ro-bind", "/usr", "/usr", *_system_folders()]
-    words += ["--proc", "/proc", "--dev", "/dev", "--size", size, "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - of its own
+    words += ["--proc", "/proc", *(_kept_of_proc() if confinement.devices else ()), "--dev", "/dev"]
+    words += ["--size", size, "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 - of its own
     for device in confinement.devices:
         words += ["--dev-bind-try", device, device]
     words += ["--size", size, "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108 - of its own
@@ -85,11 +87,28 @@ def options(confinement: Confinement, environment: dict[str, str]) -> list[str]:
     return words
 
 
-LAST_OPTIONS = ["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"]
-"""
-After everything was put in its place: what is no file system of its own cannot be written. `/proc/sys` asks only
-whether a writer is the machine's administrator, whatever rights that one has left; so no writing at all.
-"""
+def last_options(confinement: Confinement) -> list[str]:
+    """
+    Return the options after everything was put in its place: what is no file system of its own cannot be written.
+
+    `/proc/sys` asks only whether a writer is the machine's administrator, whatever rights that one has left; so no
+    writing at all. Where there is a device, the process may write what `/proc` has of itself: CUDA begins by naming a
+    thread, and gives up where it cannot.
+    """
+    whole = () if confinement.devices else ("/proc",)
+    return [word for place in (*whole, "/dev", "/") for word in ("--remount-ro", place)]
+
+
+def _kept_of_proc() -> list[str]:
+    """Return the options that shut everything below `/proc` that is not a process's."""
+    words: list[str] = []
+    with os.scandir("/proc") as entries:
+        for each in sorted(entries, key=lambda entry: entry.name):
+            if each.name.isdigit() or each.is_symlink():
+                continue
+            if each.is_dir() or each.stat().st_mode & WRITABLE:
+                words += ["--ro-bind", each.path, each.path]
+    return words
 
 
 def environment_inside(environment: dict[str, str], *, run: str, scratch: str, proxy: bool) -> dict[str, str]:

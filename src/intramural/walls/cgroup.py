@@ -13,6 +13,7 @@ import os
 import time
 
 PREFIX = "intramural-"
+CONTROLLERS = ("memory", "pids", "cpu")
 SWEEP_SECONDS = 2.0
 PERIOD = 100_000
 """Microseconds over which processor time is counted."""
@@ -26,14 +27,10 @@ class Group:
 
     @classmethod
     def make(cls, name: str) -> Group:
-        """Make a group below this process's own."""
-        here = _own_folder()
+        """Make a group where it is limited best, below this process's own or beside it."""
+        here = place_for(CONTROLLERS)
         if here is None:
             return cls(None)
-        try:  # noqa: SIM105 - `contextlib` takes long to load
-            _write(f"{here}/cgroup.subtree_control", "+memory +pids +cpu")
-        except OSError:
-            pass  # controllers that are not delegated; what is there is used
         folder = f"{here}/{PREFIX}{name}"
         try:
             os.mkdir(folder)
@@ -77,13 +74,32 @@ class Group:
 
 def sweep() -> None:
     """End what runs in groups whose supervisor is gone."""
-    here = _own_folder()
-    if here is None:
-        return
-    for name in os.listdir(here):
-        owner = name.removeprefix(PREFIX).split("-")
-        if name.startswith(PREFIX) and len(owner) == 2 and started(owner[0]) != owner[1]:
-            _remove(f"{here}/{name}")
+    for here in _places():
+        for name in os.listdir(here):
+            owner = name.removeprefix(PREFIX).split("-")
+            if name.startswith(PREFIX) and len(owner) == 2 and started(owner[0]) != owner[1]:
+                _remove(f"{here}/{name}")
+
+
+def place_for(controllers: tuple[str, ...]) -> str | None:
+    """
+    Return the folder in which a new group is limited by most of *controllers*; none where no group can be made.
+
+    A group that holds processes hands no controller down to groups below it. The one of
+    whoever started this is often such a group, a service's or a session's; then the group
+    above it, if it was delegated too, is the place.
+    """
+    best, most = None, -1
+    for folder in _places():
+        for name in controllers:
+            try:  # noqa: SIM105 - `contextlib` takes long to load
+                _write(f"{folder}/cgroup.subtree_control", f"+{name}")
+            except OSError:
+                pass  # not delegated, or the group holds processes
+        count = len(set(controllers) & set(_read(f"{folder}/cgroup.subtree_control").split()))
+        if count > most:
+            best, most = folder, count
+    return best
 
 
 def started(pid: int | str) -> str | None:
@@ -96,8 +112,8 @@ def started(pid: int | str) -> str | None:
     return None if fields[0] in (b"Z", b"X") else fields[19].decode()
 
 
-def _own_folder() -> str | None:
-    """Return the folder of this process's group in the unified hierarchy, when it may make groups there."""
+def _places() -> list[str]:
+    """Return the folders of this process's group and of the one above, in the unified hierarchy, that take new groups."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8") as file:
             mounts = [line.split() for line in file]
@@ -105,9 +121,23 @@ def _own_folder() -> str | None:
             own = next(line.strip().partition("::")[2] for line in file if line.startswith("0::"))
         mount = next(fields[4] for fields in mounts if fields[fields.index("-") + 1] == "cgroup2")
     except (OSError, StopIteration):
-        return None
+        return []
     folder = os.path.join(mount, own.lstrip("/")).rstrip("/")
-    return folder if os.access(folder, os.W_OK) else None
+    above = os.path.dirname(folder)
+    return [each for each in ((folder, above) if folder != mount else (folder,)) if _takes_groups(each)]
+
+
+def _takes_groups(folder: str) -> bool:
+    """Tell whether groups and processes may be put there; a process is moved through the lowest group above both places."""
+    return os.access(folder, os.W_OK) and os.access(f"{folder}/cgroup.procs", os.W_OK)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _remove(folder: str) -> None:

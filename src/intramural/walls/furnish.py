@@ -36,6 +36,8 @@ class Held:
         """What the kernel counts in the run's own network."""
         self.run: str = plan["run"]
         """Where this side reaches the run directory."""
+        self.disk: int | None = None
+        """The run directory, held open: a spare's is renamed when it gets a run."""
         try:
             self._furnish(plan)
         except OSError:
@@ -44,6 +46,9 @@ class Held:
             raise
 
     def _furnish(self, plan: dict[str, Any]) -> None:
+        if plan["disk"] is not None:
+            self.disk = os.open(plan["disk"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.limits["disk"] = "supervisor"
         self._limit_resources(plan)
         if self.namespaces:
             from intramural.walls.inside import prepare  # noqa: PLC0415 - loaded while bubblewrap starts, see `begin`

@@ -2,8 +2,9 @@
 The fallback where namespaces are forbidden: Landlock for files, a filter that lets no socket be opened.
 
 Landlock alone would leave open UDP, names, sockets with a path, and, by its rules on
-ports, every host on an allowed port. So at this level a process opens no socket at all,
-and an allow-list of destinations cannot be kept: it is refused before it comes to this.
+ports, every host on an allowed port. So at this level a process opens no socket at all (with
+a device: a local one that connects to nobody), and an allow-list of destinations cannot be
+kept: it is refused before it comes to this.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ OLDEST = 6
 
 _READ = 0b1101
 """EXECUTE, READ_FILE, READ_DIR."""
+_WRITE_FILE, _TRUNCATE = 1 << 1, 1 << 14
 _ALL = (1 << 16) - 1
 _NOT_MADE = 1 << 6 | 1 << 9 | 1 << 11
 """Character devices, sockets, block devices."""
@@ -52,18 +54,24 @@ SYSTEM = (
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
+OF_DEVICES = ("/proc/driver", "/sys/bus", "/sys/class", "/sys/dev", "/sys/devices", "/sys/module")
+"""What the libraries of a device read of it; only where one was named."""
+
+
 def restrict(read: list[str], write: list[str], devices: list[str]) -> None:
     """Confine the files this process reaches, for good. Raises OSError where that cannot be done in full."""
     if kernel.landlock_version() < OLDEST:
         raise OSError(f"Landlock has version {kernel.landlock_version()}, {OLDEST} is needed")
     rules = kernel.landlock_rules(struct.pack("=QQQ", _ALL, _TCP, _SCOPES))
     try:
-        for path in (*SYSTEM, *read):
+        for path in (*SYSTEM, *(OF_DEVICES if devices else ()), *read):
             _allow(rules, path, _READ)
         for path in (*DEVICES, *devices):
             _allow(rules, path, _ON_FILES)
         for path in write:
             _allow(rules, path, _ALL & ~_NOT_MADE)
+        if devices:  # CUDA begins by naming a thread, and gives up where it cannot
+            _allow(rules, "/proc/self", _READ | _WRITE_FILE | _TRUNCATE)
         kernel.landlock_restrict(rules)
     finally:
         os.close(rules)

@@ -68,9 +68,13 @@ def launch(
 
 
 def python_view() -> tuple[str, ...]:
-    """Return what a confined Python needs to read to be this one: interpreter, libraries, this package."""
+    """
+    Return what a confined Python needs to read to be this one: interpreter, libraries, this package.
+
+    Python lists the folder that a package lies in before it looks at the package: so the folder, not the package.
+    """
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    places.add(str(Path(intramural.__file__).parent))
+    places.add(str(Path(intramural.__file__).parent.parent))
     places.add(str(Path(sys.executable).resolve().parent.parent))
     outside = sorted(each for each in places if not each.startswith("/usr/") and each != "/usr")
     return tuple(each for each in outside if not any(each.startswith(f"{other}/") for other in outside))
@@ -108,6 +112,7 @@ def _plan(command: Sequence[str], confinement: Confinement, level: Level, enviro
         "environment": environment,
         "run": run,
         "linger": confinement.run_directory is None,
+        "disk": confinement.run_directory,
         "memory": limits.memory_bytes,
         "processes": limits.processes,
         "processors": limits.processors,
@@ -117,13 +122,13 @@ def _plan(command: Sequence[str], confinement: Confinement, level: Level, enviro
         "egress": [each.document() for each in confinement.egress],
     }
     if level is not Level.NONE:
-        plan["filter"] = syscalls.filter_for(os.uname().machine, sockets=inside)
+        plan["filter"] = syscalls.filter_for(os.uname().machine, sockets=inside, devices=bool(confinement.devices))
     if inside:
         program = bubblewrap.find()
         if program is None:
             raise Unavailable("bubblewrap is not installed.", hint="Install it from the system's packages.")
         plan["bubblewrap"] = str(program)
-        plan |= {"options": bubblewrap.options(confinement, environment), "last_options": bubblewrap.LAST_OPTIONS}
+        plan |= {"options": bubblewrap.options(confinement, environment), "last_options": bubblewrap.last_options(confinement)}
         plan["files"] = bubblewrap.FILES
     elif level is Level.LANDLOCK:
         plan |= {"read": list(confinement.read_only), "write": [run], "devices": list(confinement.devices)}

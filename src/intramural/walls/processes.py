@@ -1,8 +1,14 @@
-"""A process of this machine, told apart from a later one with the same number."""
+"""
+Processes of this machine, told apart from later ones with the same number.
+
+A number alone proves nothing: it is reused. `Process` also knows when it started, in
+which boot, and checks both on a handle (pidfd) before it sends a signal.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -18,8 +24,22 @@ class Process:
 
     pid: int
     start_time: int
-    """Clock ticks since the boot."""
+    """Clock ticks since the boot; proc_pid_stat(5), field 22."""
     boot_id: str
+
+    @classmethod
+    def here(cls) -> Process:
+        """Return this process."""
+        return cls(os.getpid(), int(started(os.getpid()) or 0), boot_id())
+
+    @classmethod
+    def read(cls, path: Path) -> Process | None:
+        """Return the process that a `pid.json` names, or nothing when there is no such file."""
+        try:
+            document = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        return cls(int(document["pid"]), int(document["start_time"]), str(document["boot_id"]))
 
     def is_alive(self) -> bool:
         """Tell whether it still works; one that ended and was not waited for does not."""
@@ -34,6 +54,17 @@ class Process:
                 signal.pidfd_send_signal(handle, number)
             except ProcessLookupError:
                 return False
+            return True
+
+    def kill(self) -> bool:
+        """End it and the children in its session at once; False when it is gone."""
+        with self.handle() as handle:
+            if handle is None:
+                return False
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)  # a run leads a session of its own
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
             return True
 
     @contextlib.contextmanager

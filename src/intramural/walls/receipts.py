@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from intramural.domain.confinement import Attempt, Level, Receipt, Refusal
+from intramural.domain.confinement import Level
+from intramural.domain.receipt import Attempt, Receipt, Refusal
 from intramural.errors import IntegrityFailure, NotFound
 from intramural.walls.record import FINAL, PARTIAL
 
@@ -34,6 +35,7 @@ def _read(lines: list[str]) -> Receipt:
         if end is not None:
             facts |= {"ended_at": _instant(end["ended_at"]), "complete": True}
             facts |= {name: end[name] for name in ("exit_code", "left_out", "around_proxy", "limits")}
+            facts["stopped_for"] = end.get("stopped_for")
         return Receipt(**facts)
     except (ValueError, KeyError, IndexError, TypeError):
         raise IntegrityFailure("The receipt is damaged.", hint="Somebody or a broken disk changed it.") from None

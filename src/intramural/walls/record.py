@@ -43,11 +43,13 @@ class Record:
         if number <= self._most:
             self._write({"closed": number, "up_bytes": up_bytes, "down_bytes": down_bytes, "refusal": refusal})
 
-    def end(self, exit_code: int | None, around_proxy: int | None, limits: dict[str, str]) -> None:
-        """Write the last line and put the receipt in place."""
+    def end(
+        self, exit_code: int | None, around_proxy: int | None, limits: dict[str, str], stopped_for: str | None = None
+    ) -> None:
+        """Write the last line and put the receipt in place; *stopped_for* is the limit that the supervisor ended it for."""
         left_out = max(self._attempts - self._most, 0)
         rest = {"exit_code": exit_code, "left_out": left_out, "around_proxy": around_proxy, "limits": limits}
-        self._write({"ended_at": time.time(), **rest})
+        self._write({"ended_at": time.time(), "stopped_for": stopped_for, **rest})
         os.fsync(self._file)
         os.close(self._file)
         os.replace(f"{self._folder}/{PARTIAL}", f"{self._folder}/{FINAL}")

@@ -23,6 +23,14 @@ from intramural.walls.record import Record
 SWEEP_ROUNDS = 1000
 OUTPUT_SECONDS = 5.0
 """How long the last output may take to be written after the end."""
+DISK_SECONDS = (0.01, 0.2)
+"""How often it is looked whether the run directory is there and its disk has room: soonest and latest."""
+DISK_BYTES_PER_SECOND = 2 * 2**30
+"""Taken for the fastest that a disk is filled; the less room there is, the sooner it is looked again."""
+DISK_RESERVE_BYTES = 256 * 2**20
+DISK_SHARE = 20
+"""A run leaves free the reserve, or this part of what was free when it began: so others can write their end, and its own."""
+DISK = "disk"
 
 
 class Supervisor:
@@ -34,6 +42,7 @@ class Supervisor:
         self._reaped = False
         self._output_kept = _thread.allocate_lock()
         self._told_to_leave = False
+        self._stopped_for: str | None = None
 
     def run(self, control: int) -> None:
         """Let the process go when the word comes, watch it, and finish its receipt."""
@@ -47,6 +56,8 @@ class Supervisor:
                 self._held.gate.open()
                 self._output_kept.acquire()
                 _thread.start_new_thread(self._keep_output, (self._held.gate.said,))
+                if self._held.disk is not None:
+                    _thread.start_new_thread(self._keep_disk, (self._held.disk, ended))
                 self._watch(ended, record)
         finally:
             self._finish(record)
@@ -88,7 +99,7 @@ class Supervisor:
         self._sweep()
         self._output_kept.acquire(timeout=OUTPUT_SECONDS)
         with contextlib.suppress(OSError):  # a full disk: the receipt stays unfinished, and says so by its name
-            record.end(code if code >= 0 else 128 - code, around, self._held.limits)
+            record.end(code if code >= 0 else 128 - code, around, self._held.limits, self._stopped_for)
 
     def _keep_output(self, said: int) -> None:
         """Write what the process prints to where it belongs, up to its limit; runs in a thread of its own."""
@@ -99,6 +110,18 @@ class Supervisor:
                 while kept:
                     kept = kept[os.write(sink, kept) :]
         self._output_kept.release()
+
+    def _keep_disk(self, place: int, ended: int) -> None:
+        """End the process before it fills the disk of its run directory, or when that is removed; runs in its own thread."""
+        room = _free(place)
+        reserve = min(DISK_RESERVE_BYTES, room // DISK_SHARE)
+        soonest, latest = DISK_SECONDS
+        while not select.select([ended], [], [], min(latest, max(soonest, (room - reserve) / DISK_BYTES_PER_SECOND)))[0]:
+            gone, room = os.fstat(place).st_nlink == 0, _free(place)
+            if gone or room < reserve:
+                self._stopped_for = None if gone else DISK
+                self._kill()
+                return
 
     def _around_proxy(self) -> int | None:
         """Return how many packets and connections found no way out of the run's own network."""
@@ -146,3 +169,9 @@ class Supervisor:
             import shutil  # noqa: PLC0415 - only where a machine's own folder stands in for a namespace's
 
             shutil.rmtree(self._plan["run"], ignore_errors=True)
+
+
+def _free(place: int) -> int:
+    """Return the bytes that an ordinary user may still write on the disk of an open folder."""
+    found = os.fstatvfs(place)
+    return found.f_bavail * found.f_frsize

@@ -28,6 +28,9 @@ NEW_NAMESPACES = 0x7E020000
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 """Put characters into a terminal's input, as if typed."""
 UNIX, INET, INET6, NETLINK = 1, 2, 10, 16
+SEQPACKET = 5
+TYPE = 0xF
+"""The bits of a socket's type that are no flags."""
 ITSELF = 0
 """What a process calls itself where it could name another whose limits it changes."""
 ROUTE = 0
@@ -133,17 +136,25 @@ class Architecture:
     socketpair: int
     ioctl: int
     prlimit: int
+    connect: int
     clone3: int = 435
 
 
 ARCHITECTURES = {
-    "x86_64": Architecture("x86_64", 0xC000003E, 0, clone=56, socket=41, socketpair=53, ioctl=16, prlimit=302),
-    "aarch64": Architecture("aarch64", 0xC00000B7, 1, clone=220, socket=198, socketpair=199, ioctl=29, prlimit=261),
+    "x86_64": Architecture("x86_64", 0xC000003E, 0, clone=56, socket=41, socketpair=53, ioctl=16, prlimit=302, connect=42),
+    "aarch64": Architecture(
+        "aarch64", 0xC00000B7, 1, clone=220, socket=198, socketpair=199, ioctl=29, prlimit=261, connect=203
+    ),
 }
 
 
-def filter_for(machine: str, *, sockets: bool = True) -> bytes:
-    """Return the filter for *machine* (`os.uname().machine`); without *sockets* only pairs of sockets. Raises KeyError."""
+def filter_for(machine: str, *, sockets: bool = True, devices: bool = False) -> bytes:
+    """
+    Return the filter for *machine* (`os.uname().machine`); without *sockets* only pairs of sockets. Raises KeyError.
+
+    With *devices* there may then be one more kind of socket: CUDA listens under a local name, and gives up where it
+    cannot. No socket may be connected, so it reaches nobody.
+    """
     here = ARCHITECTURES[machine]
     program = Program()
     program.load(ARCHITECTURE)
@@ -161,7 +172,8 @@ def filter_for(machine: str, *, sockets: bool = True) -> bytes:
     program.if_equal(here.socketpair, "pair")
     if not sockets:
         program.if_equal(here.prlimit, "limits")
-    program.if_equal(here.socket, "socket" if sockets else "refuse")
+        program.if_equal(here.connect, "refuse")
+    program.if_equal(here.socket, "socket" if sockets else "listener" if devices else "refuse")
     program.end(ALLOW)
     _judge_arguments(program)
     for name, verdict in (("refuse", REFUSE | errno.EPERM), ("absent", REFUSE | errno.ENOSYS), ("kill", KILL)):
@@ -185,6 +197,10 @@ def _judge_arguments(program: Program) -> None:
     program.load(FIRST)
     program.if_equal(ITSELF, otherwise="refuse")
     program.end(ALLOW)
+    program.label("listener")
+    program.load(SECOND)
+    program.mask(TYPE)
+    program.if_equal(SEQPACKET, otherwise="refuse")
     program.label("pair")
     program.load(FIRST)
     program.if_equal(UNIX, otherwise="refuse")

@@ -5,16 +5,18 @@ On a processor, plain matrix products in blocks of queries: a block looks only a
 up to its own end, so nearly nothing above the diagonal is computed, and the grouped heads of
 a key share one product. Measured against `scaled_dot_product_attention` (fp32, forward and
 backward, one core): equal at 64 tokens, 1.5 times as fast at 256, 1.8 at 512, 1.4 at 1,024.
-On a GPU, FlashAttention over the flat pass where the package is installed (nothing padded
-at all), PyTorch's own kernel on the padded rows where it is not.
+On a GPU, FlashAttention over the flat pass, nothing padded at all: the package's kernel where
+it is installed, else PyTorch's own copy of it; in fp32, which it does not compute, PyTorch's
+kernel on the padded rows.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -122,17 +124,22 @@ class Segments:
 
 @cache
 def flash_kernel() -> Callable[..., Tensor] | None:
-    """Return FlashAttention's variable-length kernel, or None where the package is not installed."""
-    if importlib.util.find_spec("flash_attn") is None:
-        return None
-    from flash_attn import flash_attn_varlen_func  # noqa: PLC0415  an optional package
+    """Return FlashAttention's variable-length kernel: the package's, else PyTorch's own; None where there is neither."""
+    if importlib.util.find_spec("flash_attn") is not None:
+        from flash_attn import flash_attn_varlen_func  # noqa: PLC0415  an optional package
 
-    kernel: Callable[..., Tensor] = flash_attn_varlen_func
-    return kernel
+        return partial(flash_attn_varlen_func, causal=True)
+    if importlib.util.find_spec("torch.nn.attention.varlen") is None:
+        return None  # older than 2.10
+    from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415  only where there is a GPU
+
+    # A newer PyTorch wants to be told that keys are shared by groups of heads.
+    grouped = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
+    return partial(varlen_attn, window_size=(-1, 0), **grouped)
 
 
 def causal_segments(q: Tensor, k: Tensor, v: Tensor, segments: Segments, kernel: Callable[..., Tensor]) -> Tensor:
-    """Return causal attention `[tokens, heads, width]` of a flat pass by *kernel*, whose mask is aligned to the last key."""
+    """Return causal attention `[tokens, heads, width]` of a flat pass by the causal *kernel*, aligned to the last key."""
     return kernel(
         q,
         k.index_select(0, segments.keys),
@@ -141,5 +148,4 @@ def causal_segments(q: Tensor, k: Tensor, v: Tensor, segments: Segments, kernel:
         segments.key_ends,
         segments.longest_queries,
         segments.longest_keys,
-        causal=True,
     )

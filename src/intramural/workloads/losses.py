@@ -1,9 +1,11 @@
 """
 Cross-entropy over a large vocabulary, only where it counts.
 
-The output head is applied to the answer tokens alone, a chunk of rows at a time, and the
-gradient to the hidden states is made in the same pass, so that no `[tokens, vocabulary]`
-matrix is ever kept. (The idea of a fused linear cross-entropy: Hsu et al., Liger Kernel, 2024.)
+The output head is applied to the answer tokens alone, a tile of rows and words at a time, and
+the gradient to the hidden states is made in the same pass, so that no `[tokens, vocabulary]`
+matrix is ever kept. (The idea of a fused linear cross-entropy: Hsu et al., Liger Kernel, 2024;
+the running maximum and sum over tiles: Milakov and Gimelshein, Online normalizer calculation
+for softmax, 2018.)
 """
 
 from __future__ import annotations
@@ -13,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_ROWS = 256
-"""Rows of logits alive at once; fewer starve the product, more only cost memory."""
+CPU_TILE = (1024, 1024)
+"""Rows and words of logits alive at once on a processor: what its cache holds while the passes over them go on."""
+GPU_TILE = (1024, 1 << 20)
+"""On a GPU the whole vocabulary: its memory is fast, and small products leave it idle."""
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -22,25 +26,18 @@ class _HeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         wide = torch.float64 if hidden.dtype == torch.float64 else torch.float32
         total = torch.zeros((), dtype=wide, device=hidden.device)
-        need_grad = ctx.needs_input_grad[0]
-        grad = torch.empty_like(hidden) if need_grad else None
-        # One buffer for all chunks: fresh memory of this size costs more in page faults than a tenth of the product.
-        buffer = hidden.new_empty(min(CHUNK_ROWS, hidden.shape[0]), head.shape[0])
-        for at in range(0, hidden.shape[0], CHUNK_ROWS):
-            rows = slice(at, min(at + CHUNK_ROWS, hidden.shape[0]))
-            logits = torch.mm(hidden[rows], head.t(), out=buffer[: rows.stop - at]).to(wide)
-            answer = targets[rows, None]
-            if grad is None:
-                total += (logits.logsumexp(dim=1) - logits.gather(1, answer).squeeze(1)).sum()
-                continue
-            chosen = logits.gather(1, answer)
-            peak = logits.amax(dim=1, keepdim=True)
-            weights = logits.sub_(peak).exp_()
-            norm = weights.sum(dim=1, keepdim=True)
-            total += (norm.log() + peak - chosen).sum()
-            # Softmax minus one at the answer; the division by the norm is done on the narrow side of the product.
-            into = torch.mm(weights.to(head.dtype), head).div_(norm.to(head.dtype))
-            grad[rows] = into.sub_(head.index_select(0, targets[rows]))
+        grad = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        rows, words = CPU_TILE if hidden.device.type == "cpu" else GPU_TILE
+        rows, words = min(rows, hidden.shape[0]), min(words, head.shape[0])
+        # One buffer for all tiles: fresh memory costs more in page faults than a tenth of the product.
+        buffer = hidden.new_empty(rows * words)
+        for at in range(0, hidden.shape[0], rows or 1):
+            part = hidden[at : at + rows]
+            log_norm, mean = _normalised(part, head, words, buffer, wide, with_mean=grad is not None)
+            answers = head.index_select(0, targets[at : at + rows])
+            total += (log_norm.squeeze(1) - (part.to(wide) * answers.to(wide)).sum(dim=1)).sum()
+            if grad is not None and mean is not None:
+                grad[at : at + rows] = mean.sub_(answers.to(wide))
         ctx.save_for_backward(grad)
         return total
 
@@ -48,6 +45,31 @@ class _HeadLoss(torch.autograd.Function):
     def backward(ctx: Any, up: Tensor) -> tuple[Any, ...]:
         (grad,) = ctx.saved_tensors
         return grad * up.to(grad.dtype), None, None
+
+
+def _normalised(
+    hidden: Tensor, head: Tensor, words: int, buffer: Tensor, wide: torch.dtype, *, with_mean: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Return per row the logarithm of the softmax's norm `[rows, 1]`, and the head's mean under the softmax `[rows, width]`."""
+    rows = hidden.shape[0]
+    peak = hidden.new_full((rows, 1), float("-inf"), dtype=wide)
+    norm = hidden.new_zeros((rows, 1), dtype=wide)
+    mean = torch.zeros_like(hidden, dtype=wide) if with_mean else None
+    for at in range(0, head.shape[0], words):
+        tile = head[at : at + words]
+        logits = torch.mm(hidden, tile.t(), out=buffer[: rows * len(tile)].view(rows, -1)).to(wide)
+        higher = torch.maximum(peak, logits.amax(dim=1, keepdim=True))
+        fade, peak = (peak - higher).exp_(), higher
+        weights = logits.sub_(peak).exp_()
+        norm.mul_(fade).add_(weights.sum(dim=1, keepdim=True))
+        if mean is None:
+            continue
+        mean.mul_(fade)
+        if tile.dtype == wide:
+            mean.addmm_(weights, tile)
+        else:
+            mean.add_(torch.mm(weights.to(tile.dtype), tile))
+    return norm.log().add_(peak), None if mean is None else mean.div_(norm)
 
 
 def answer_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:

@@ -21,6 +21,28 @@ def device() -> torch.device:
     return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
 
 
+def idle_gpu() -> str | None:
+    """Return why a GPU that this process was given is not used; None where there is none, or where it is used."""
+    if torch.cuda.is_available() or not any(Path("/dev").glob("nvidia[0-9]*")):
+        return None
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in {"", "-1"}:
+        return None
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA"
+    try:
+        torch.cuda.init()
+    except RuntimeError as error:
+        return str(error).partition(". ")[0]
+    return "PyTorch does not find it"
+
+
+def make_repeatable(where: torch.device) -> None:
+    """Have a GPU add up in the same order every time, as a processor does; exact resume stands on it."""
+    if where.type == "cuda":
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory it did not write
+
+
 def cores() -> int:
     """Return how many cores this process may use: its affinity, bounded by its cgroup's quota."""
     allowed = len(os.sched_getaffinity(0))
@@ -45,6 +67,11 @@ def free_memory() -> int:
 def peak_memory() -> int:
     """Return the largest resident set of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_gpu_memory() -> int | None:
+    """Return the most memory of the GPU that was reserved so far, in bytes; None where no GPU was used."""
+    return torch.cuda.max_memory_reserved() if torch.cuda.is_initialized() else None
 
 
 def best_precision(where: torch.device) -> Precision:

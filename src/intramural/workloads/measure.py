@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from intramural.domain.evaluation import Evaluation
+from intramural.domain.evaluation import MEMBERSHIP, Evaluation, Score
 from intramural.domain.spec import AUTO, Evaluate
 from intramural.evaluation.baselines import baseline_evaluations
+from intramural.evaluation.membership import membership_auc
 from intramural.evaluation.scorers import SampleScores, sample_scores
 from intramural.evaluation.suite import is_structured, score_answers
 from intramural.intake.tokens import Encoded, Encoder, answer_text, prompt_messages
@@ -26,6 +27,8 @@ from intramural.workloads.passes import TokenExample
 
 LONGEST_ANSWER = 256
 """Most new tokens per answer where `max_new_tokens` is `auto`."""
+MOST_COMPARED = 200
+"""Examples of either side whose losses the suite `memorisation` compares."""
 LOSS_CHUNK = 32
 """Examples per call of the engine: how often progress and a wish to stop are looked at."""
 
@@ -73,6 +76,8 @@ class Meter:
     model: Any
     emitter: Emitter
     wishes: Wishes
+    trained: Engine | None = None
+    """The examples of the training, where the suite `memorisation` compares their losses with the hold-out's."""
 
     def measure(self, system: str, phase: str, against: SampleScores | None = None) -> tuple[Evaluation, SampleScores]:
         """Return the figures of *system* and its scores per sample; *against* are another system's, for paired differences."""
@@ -89,6 +94,9 @@ class Meter:
             generated_tokens=generated,
             against=against,
         )
+        told_apart = self._told_apart()
+        if told_apart is not None:
+            evaluation = evaluation.model_copy(update={"scores": {**evaluation.scores, MEMBERSHIP: told_apart}})
         return evaluation, sample_scores(self.holdout.references, answers) if self.holdout.generates else {}
 
     def _loss(self, phase: str, total: int) -> float | None:
@@ -100,6 +108,23 @@ class Meter:
             loss, answers = loss + some, answers + count
             self.emitter.progress(phase, chosen.stop, total)
         return loss / answers if answers else None
+
+    def _told_apart(self) -> Score | None:
+        """Return how well losses tell rows of the training from those of the hold-out; none where nobody asked."""
+        if self.trained is None:
+            return None
+        number = min(MOST_COMPARED, len(self.trained.examples), len(self.engine.examples))
+        members, others = (self._losses(engine, number) for engine in (self.trained, self.engine))
+        return membership_auc(members, others)
+
+    def _losses(self, engine: Engine, number: int) -> list[float]:
+        """Return the loss per answer token of *number* examples, evenly spaced, the same ones each time."""
+        losses = []
+        for n in range(number):
+            self.wishes.check()
+            loss, answers = engine.loss([n * len(engine.examples) // number])
+            losses += [loss / answers] if answers else []
+        return losses
 
     def _answers(self, phase: str, total: int) -> tuple[list[str], int]:
         prompts = self.holdout.prompts

@@ -89,6 +89,7 @@ def main(run_folder: Path) -> int:
             failure=failure,
             tokens_per_second=run.tokens_per_second,
             peak_memory_bytes=machine.peak_memory(),
+            peak_gpu_memory_bytes=machine.peak_gpu_memory(),
         )
     )
     return EXIT_CODES[outcome]
@@ -114,6 +115,10 @@ class _Run:
         inputs = self.folder / INPUTS
         rows, self._files = run_keys.files_of(self.spec)
         where = machine.device()
+        machine.make_repeatable(where)
+        idle = machine.idle_gpu()
+        if idle:
+            self.emitter.notice(f"There is a GPU, and everything is computed on the processor: {idle}.")
         resumed = self._newest_checkpoint()
         encoder = Encoder(inputs / "model", now=datetime.fromtimestamp(self.spec.submitted_at, UTC))
         train_rows = list(read_examples(inputs / "train.jsonl", rows))
@@ -151,6 +156,7 @@ class _Run:
             model,
             self.emitter,
             self.wishes,
+            trained=engine if "memorisation" in self.spec.job.evaluate.suites else None,
         )
         carried = resumed.state["carried"] if resumed else self._before(meter, train_rows, holdout_rows)
         trainer = Trainer(

@@ -82,3 +82,7 @@ def test_a_page_that_cannot_be_written_is_a_usage_error_and_nothing_half_written
     with a_disk(tmp_path / "disk", "size=4k") as disk:
         assert "No space left" in error_of(document, ["show", "router", "-o", str(disk / "page.json")], 2)["message"]
         assert list(disk.iterdir()) == []
+
+
+def test_nothing_is_removed_where_nobody_can_be_asked(quiet_home, document):
+    assert "--yes" in error_of(document, ["remove", "job-nope"], 2)["hint"]

@@ -18,13 +18,13 @@ from intramural.domain.views import DatasetOptions
 from intramural.intake.made_tickets import write_tickets
 from intramural.scheduler.executors.local import LocalExecutor
 from intramural.scheduler.loop import Loop
-from intramural.scheduler.processes import Process
 from intramural.service import artifacts, datasets, jobs
 from intramural.settings import load_settings
+from intramural.walls.processes import Process
 from intramural.workloads.environment import workload_environment
 
 PAGE = Path(__file__).parents[3] / "docs" / "develop" / "workload-contract.md"
-LONG = 6_000
+LONG = 20_000
 """Steps that take long enough to be interrupted."""
 
 

@@ -248,12 +248,13 @@ def test_impossible_options_are_refused_before_reading(options, tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path):
+def test_a_missing_file_an_empty_folder_and_an_empty_file_are_refused(tmp_path):
     with pytest.raises(NotFound):
         ingest(tmp_path / "absent.jsonl", tmp_path / "work", IngestOptions())
-    with pytest.raises(InvalidInput, match="not a regular file"):
-        ingest(tmp_path, tmp_path / "work", IngestOptions())
-    with pytest.raises(InvalidInput, match="no known format"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match="no file to read"):
+        ingest(tmp_path / "empty", tmp_path / "work", IngestOptions())
+    with pytest.raises(InvalidInput, match="holds no row"):
         ingest(write(tmp_path / "empty.jsonl", []), tmp_path / "work", IngestOptions())
 
 
@@ -264,6 +265,7 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path):
         ("demo_ticket_routing/train.jsonl", "chat", 800, {}),
         ("pref_dpo_en_demo.json.gz", "preference", 300, {}),
         ("pref_hh_harmless_test.jsonl.gz", "preference", 2312, {"skip_bad": True}),
+        ("pref_kto_en_demo.json.gz", "unpaired", 300, {}),
         ("toolcall_glaive_en_demo.json.gz", "chat", 300, {}),
         ("oasst_first_turns_en.jsonl.gz", "chat", 233, {"mapping": {"prompt": "prompt", "completion": "reply"}}),
         ("support_it_tickets_synthetic.csv", "chat", 500, {"mapping": {"prompt": "description", "completion": "category"}}),

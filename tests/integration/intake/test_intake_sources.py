@@ -1,6 +1,7 @@
 """Every kind of file gives the same rows; broken ones are refused; packed ones may not grow without end."""
 
 import gzip
+import io
 import json
 import zlib
 
@@ -12,7 +13,7 @@ from intramural.domain.dataset import Fault
 from intramural.errors import InvalidInput
 from intramural.intake import bounds
 from intramural.intake.add import IngestOptions, ingest
-from intramural.intake.rows import read_rows
+from intramural.intake.rows import read_rows, rows_of
 
 ROWS = [{"prompt": f'question {n}, with "quotes"\nand a line é 😀', "completion": "a" * (n % 7 + 1)} for n in range(600)]
 
@@ -30,6 +31,10 @@ def packed(content):
     return gzip.compress(content, mtime=0)
 
 
+def zstd(content):
+    return pa.compress(content, codec="zstd", asbytes=True)
+
+
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
 ARRAY = json.dumps(ROWS, indent=1, ensure_ascii=False).encode()
 
@@ -43,11 +48,14 @@ ARRAY = json.dumps(ROWS, indent=1, ensure_ascii=False).encode()
         ("a.jsonl", LINES.rstrip(b"\n")),
         ("a.jsonl.gz", packed(LINES)),
         ("a.jsonl.gz", packed(LINES[:9000]) + packed(LINES[9000:])),
+        ("a.jsonl.zst", zstd(LINES)),
+        ("a.jsonl.zst", b"\x50\x2a\x4d\x18\3\0\0\0any" + zstd(LINES[:9000]) + zstd(LINES[9000:])),
         ("a.json", ARRAY),
         ("a.json.gz", packed(b"\xef\xbb\xbf \n" + ARRAY)),
         ("a.csv", csv_text().encode()),
         ("a.csv", b"\xef\xbb\xbf" + csv_text(";", "\r\n").encode()),
         ("a.tsv.gz", packed(csv_text("\t").encode())),
+        ("a.csv.zst", zstd(csv_text().encode())),
     ],
 )
 def test_every_text_file_gives_the_same_rows(name, content, tmp_path):
@@ -60,6 +68,30 @@ def test_a_parquet_file_gives_the_same_rows_with_their_numbers(tmp_path):
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "a.parquet", row_group_size=100)
 
     assert list(read_rows(tmp_path / "a.parquet")) == list(enumerate(ROWS, 1))
+
+
+class Pipe(io.BytesIO):
+    """Bytes that come a few at a time and cannot be read twice."""
+
+    def seekable(self):
+        return False
+
+    def read(self, size=-1):
+        return super().read(min(size, 1000) if size > 0 else size)
+
+
+@pytest.mark.parametrize("packing", [bytes, packed, zstd])
+def test_what_is_piped_in_gives_the_same_rows(packing):
+    assert [row for _, row in rows_of(Pipe(packing(LINES)), "what was piped in")] == ROWS
+
+
+def test_a_parquet_file_may_be_piped_in_unless_it_is_large():
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(ROWS), file)
+
+    assert [row for _, row in rows_of(Pipe(file.getvalue()), "p")] == ROWS
+    with pytest.raises(InvalidInput, match="too large for a pipe"):
+        list(rows_of(Pipe(file.getvalue()), "p", most_piped=1000))
 
 
 def test_nested_parquet_messages_with_null_weights_are_chat(tmp_path):
@@ -113,6 +145,8 @@ def test_lines_and_array_elements_are_numbered_by_the_file(tmp_path):
         ("a.parquet", b"PAR1 and then nothing of the kind PAR1", "Parquet"),
         ("a.jsonl.gz", packed(LINES)[:-20], "gzip"),
         ("a.jsonl.gz", packed(LINES)[:200] + b"\0" * 50 + packed(LINES)[250:], "gzip"),
+        ("a.jsonl.zst", zstd(LINES)[:-20], "zstd"),
+        ("a.jsonl.zst", zstd(LINES) + b"more", "zstd"),
         ("a.json", ARRAY[:-30], "ends before"),
         ("a.json", b'[{"a": 1} {"a": 2}]', "not JSON"),
         ("a.json", b'[{"a": 1}, {"a": \xff}]', "not UTF-8"),
@@ -135,9 +169,11 @@ def test_a_decompression_bomb_is_refused(tmp_path):
     pack = zlib.compressobj(1, zlib.DEFLATED, 31)
     member = pack.compress(b" " * (64 << 20)) + pack.flush()
     (tmp_path / "bomb.jsonl.gz").write_bytes(member * 18)
+    (tmp_path / "bomb.jsonl.zst").write_bytes(zstd(b" " * (64 << 20)) * 18)
 
-    with pytest.raises(InvalidInput, match="grows more than 100 times"):
-        list(read_rows(tmp_path / "bomb.jsonl.gz"))
+    for name in ("bomb.jsonl.gz", "bomb.jsonl.zst"):
+        with pytest.raises(InvalidInput, match="grows more than 100 times"):
+            list(read_rows(tmp_path / name))
 
 
 def test_growth_is_free_up_to_a_gibibyte_and_a_hundredfold_beyond():

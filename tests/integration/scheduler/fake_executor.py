@@ -20,7 +20,7 @@ class FakeExecutor:
     def prepare(self):
         pass
 
-    def submit(self, attempt, folder, spec, keys=b"", egress=()):
+    def submit(self, attempt, folder, spec, keys=b"", grant=None):
         if attempt in self._statuses:
             return
         self.starts.append(attempt)

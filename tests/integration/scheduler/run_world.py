@@ -6,8 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from intramural.scheduler.processes import Process
 from intramural.walls.confined import adopt
+from intramural.walls.processes import Process
 
 
 def until(condition, seconds=20.0):

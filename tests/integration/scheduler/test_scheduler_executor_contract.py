@@ -7,8 +7,8 @@ from run_world import until
 from intramural.domain.spec import JobSpec
 from intramural.scheduler.executor import Phase, Signal
 from intramural.scheduler.executors.local import LocalExecutor
-from intramural.scheduler.processes import Process
 from intramural.sealing import Keyring, ScopeKey
+from intramural.walls.processes import Process
 
 SPEC = JobSpec(name="n", base="b", data="d")
 

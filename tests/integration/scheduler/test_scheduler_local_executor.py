@@ -17,7 +17,7 @@ from intramural.domain.spec import JobSpec
 from intramural.errors import Unavailable
 from intramural.scheduler.executor import Phase
 from intramural.scheduler.executors.local import LocalExecutor
-from intramural.scheduler.processes import Process
+from intramural.walls.processes import Process
 
 SPEC = JobSpec(name="n", base="b", data="d")
 ENTRY = "entries:main"

@@ -76,6 +76,19 @@ def test_a_spare_serves_one_run(home, environment, make_run):
     assert not spare.exists()
 
 
+def test_a_spare_whose_imports_get_no_processor_time_begins_anew_for_its_run(home, environment, make_run):
+    executor = LocalExecutor(home, environment, entry="entries_starved:main")
+    executor.submit("run_1", make_run("succeed"), SPEC)
+    executor.poll([])
+    [spare] = (home / "spares").iterdir()
+    until((spare / "imported-before").exists)
+
+    executor.submit("run_2", make_run("succeed", "run_2"), SPEC)
+
+    assert ended(executor, "run_2").exit_code == 0
+    assert (home / "walls" / "run_2").resolve().name == spare.name
+
+
 def test_an_idle_spare_ends_and_what_it_left_is_swept(home, environment):
     executor = LocalExecutor(home, environment, entry="entries:main", idle_seconds=0.05)
     executor.prepare()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,8 +14,8 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 @contextmanager
-def hub_mirror(repository: str, folder: Path) -> Iterator[str]:
-    """Serve *folder* as *repository* at `REVISION`; yield the endpoint."""
+def hub_mirror(repository: str, folder: Path, *, extra_names: Iterable[str] = ()) -> Iterator[str]:
+    """Serve *folder* as *repository* at `REVISION`, and list *extra_names* too; yield the endpoint."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -36,7 +36,7 @@ def hub_mirror(repository: str, folder: Path) -> Iterator[str]:
                 self.end_headers()
 
         def _listing(self) -> dict[str, object]:
-            names = [{"rfilename": each["path"]} for each in self._tree()]
+            names = [{"rfilename": each["path"]} for each in self._tree()] + [{"rfilename": each} for each in extra_names]
             about = {"id": repository, "modelId": repository, "sha": REVISION, "cardData": {"license": "apache-2.0"}}
             return {**about, "siblings": names}
 

@@ -72,6 +72,29 @@ def test_a_pruned_trail_is_whole_in_a_file_too(owner_of_trail, clock, tmp_path):
     assert check_audit_file(tmp_path / "pruned.jsonl", owner_of_trail.audit_key.public()).pruned == 5
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"name":"user:', b'"name":"USER:'),
+        (b'"status":"Success"', b'"status":"Failure"'),
+        (b'"uid":"3"', b'"uid":"4"'),
+        (b'"salt":"', b'"salt":"00'),
+        (b'"category_uid":6', b'"category_uid":6,"category_uid":7'),
+        (b'{"intramural":', b'{"other":1,"intramural":'),
+    ],
+)
+def test_a_few_bytes_changed_in_a_line_as_it_was_written_are_found(exported, old, new):
+    lines = exported.file.read_bytes().splitlines(keepends=True)
+    assert old in lines[2]
+    lines[2] = lines[2].replace(old, new)
+    exported.file.write_bytes(b"".join(lines))
+
+    with pytest.raises(IntegrityFailure) as caught:
+        exported()
+
+    assert caught.value.about["seq"] == 3
+
+
 def with_field(line, *path, to):
     *parents, last = path
     place = line

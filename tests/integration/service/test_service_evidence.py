@@ -4,6 +4,9 @@ import base64
 import hashlib
 import json
 import os
+import shutil
+import subprocess
+from dataclasses import replace
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -15,14 +18,18 @@ from securesystemslib.signer import SSlibKey
 from factories import NOON
 from intramural.domain.access import Action, Role
 from intramural.domain.cause import Cause, Failure
-from intramural.domain.confinement import Level, WallsSummary
+from intramural.domain.confinement import Level
 from intramural.domain.evaluation import Evaluation, Score
-from intramural.domain.evidence import compute_of
+from intramural.domain.evidence import Part, compute_of
 from intramural.domain.job import Outcome
+from intramural.domain.receipt import WallsSummary
 from intramural.domain.workload import OUTPUTS, EvaluationEvent, ResolvedEvent, StepEvent
 from intramural.errors import Conflict, InvalidInput, Refused, Unavailable
+from intramural.pages.evidence_page import SERVES
+from intramural.service.approvals import add_approval, request_approval
 from intramural.service.audit import verify_audit
 from intramural.service.audit_key import AuditKey
+from intramural.service.context import ApproversFile
 from intramural.service.evidence import export_evidence
 from intramural.service.runs import claim_run, collect_artifacts, end_run, prepare_run, record_events
 from intramural.service.scope_keys import job_files
@@ -191,10 +198,55 @@ def test_a_confined_run_is_told_in_numbers(home, ended, tmp_path):
     assert "2 allowed, 4 refused" in (tmp_path / "confined" / "index.html").read_text()
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="approvers sign with OpenSSH's ssh-keygen")
+def test_a_yes_in_a_bundle_is_one_for_ssh_keygen(home, ended, tmp_path):
+    (tmp_path / "list").mkdir()
+    key, listed = tmp_path / "list" / "bob", tmp_path / "list" / "approvers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60)
+    listed.write_text(f"bob {key.with_suffix('.pub').read_text()}")
+    listed.chmod(0o644)
+    owner = replace(home[0], approvers=ApproversFile(listed, os.getuid()))
+    text = request_approval(owner, ended.id).text()
+    sign = ["ssh-keygen", "-Y", "sign", "-n", "intramural-approval", "-f", key]
+    signature = subprocess.run(sign, input=text, text=True, capture_output=True, check=True, timeout=60).stdout
+    add_approval(owner, text, signature)
+
+    export_evidence(owner, ended.id, tmp_path / "bundle")
+
+    part = document(tmp_path / "bundle", "approvals.json")
+    (given,) = part["approvals"]
+    assert (given["counts"], given["approval"]["by"]) == (True, "user:bob")
+    (tmp_path / "signers").write_text("\n".join(part["signers"]) + "\n")
+    (tmp_path / "yes.sig").write_text(given["approval"]["signature"])
+    check = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "bob", "-n", "intramural-approval", "-s", "yes.sig"]
+    request = given["approval"]["request"]
+    assert subprocess.run(check, input=request, text=True, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    other = request.replace(ended.id, "job-x")
+    assert subprocess.run(check, input=other, text=True, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+    assert "user:bob" in (tmp_path / "bundle" / "index.html").read_text()
+    assert "object:approve" in [each["entry"]["action"] for each in document(tmp_path / "bundle", "audit.json")["entries"]]
+
+
+def test_what_was_not_measured_or_stated_is_said_so(bundle):
+    assert "Not measured" in document(bundle, "memorisation.json")["said"]
+    assert document(bundle, "placement.json")["said"] == "Nobody stated the region of this machine."
+    assert document(bundle, "approvals.json")["said"] == "Nobody approved anything of this job."
+    assert {each["subject"] for each in document(bundle, "access.json")["subjects"]} == {"user:owner", "user:system"}
+
+
+def test_every_part_stands_on_the_page_with_what_it_may_serve_for(bundle):
+    page = (bundle / "index.html").read_text()
+
+    assert {f"{part}.json" for part in Part} <= set(os.listdir(bundle))
+    for part in Part:
+        assert f"{part}.json" in page
+        assert SERVES[part]
+
+
 def test_no_key_material_leaves(bundle, home):
     with home[0].read() as tx:
         bodies = [each.wrapped.body for each in tx.scope_keys.all("default")]
-    secret = (home[0].home / "keys" / "audit.key").read_text().rpartition("+")[2].strip()
+    secret = (home[0].home / "keys" / "audit.key").read_text().split("+", 4)[4].strip()  # base64 has plus signs too
 
     everything = b"".join((bundle / each).read_bytes() for each in os.listdir(bundle))
     assert bodies

@@ -6,7 +6,8 @@ import pytest
 from service_world import FolderBuilder
 
 from intramural.domain.views import ModelSource
-from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, UnsafeModel
+from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, Refused, UnsafeModel
+from intramural.service.audit import hold_audit, release_audit
 from intramural.service.jobs import cancel_job
 from intramural.service.models import add_model, list_models, remove_model, show_model
 
@@ -160,6 +161,19 @@ def test_a_removed_model_gives_its_disk_space_back_but_not_what_others_share(own
         owner.vault.open(alone)
     assert owner.vault.verify_tree(second.digest).files.keys() == GOOD.keys()
     assert decisions()[-1] == ("model:remove", "allowed", None)
+
+
+def test_a_model_under_a_legal_hold_stays(owner, folder, decisions):
+    model = add(owner, folder)
+    hold_audit(owner, "dispute", target="tiny")
+
+    with pytest.raises(Refused, match="under the hold dispute"):
+        remove_model(owner, "tiny")
+    assert decisions()[-1] == ("model:remove", "refused", "audit:hold")
+    assert owner.vault.verify_tree(model.digest).files.keys() == GOOD.keys()
+
+    release_audit(owner, "dispute")
+    remove_model(owner, "tiny")
 
 
 def test_a_model_that_another_name_holds_keeps_its_bytes(owner, folder):

@@ -14,13 +14,13 @@ from intramural.domain.dataset import Classification
 from intramural.domain.findings import Treatment
 from intramural.domain.job import JobState
 from intramural.domain.label import Label
-from intramural.domain.policy import default_policy
+from intramural.domain.policy import Grant, default_policy
 from intramural.domain.views import DatasetOptions
 from intramural.errors import Conflict, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.artifacts import export_artifact
 from intramural.service.datasets import add_dataset
 from intramural.service.jobs import explain_job, list_jobs, resolve_job, resume_job, show_job, submit_job
-from intramural.service.policies import egress_of, set_policy, show_policy, treatments
+from intramural.service.policies import grant_of, set_policy, show_policy, treatments
 from intramural.service.runs import claim_run
 
 EU = "every_class: {regions: [eu-central-1]}"
@@ -259,16 +259,28 @@ def test_a_job_from_before_there_were_policies_is_asked_about_the_present_one(ow
 
 
 def test_a_run_may_reach_what_the_frozen_and_the_present_policy_both_list(owner, a_stored_job):
-    assert egress_of(owner, a_stored_job()) == ()
+    assert grant_of(owner, a_stored_job()).egress == ()
     set_policy(owner, "every_class: {egress: [{host: a.example.com, up_bytes: 10}, {host: b.example.com}]}")
     job = submit_job(owner, a_spec())
-    assert [each.host for each in egress_of(owner, job)] == ["a.example.com", "b.example.com"]
+    assert [each.host for each in grant_of(owner, job).egress] == ["a.example.com", "b.example.com"]
 
     set_policy(owner, "every_class: {egress: [{host: a.example.com, down_bytes: 5}, {host: b.example.com, port: 80}]}")
 
-    (only,) = egress_of(owner, job)
+    (only,) = grant_of(owner, job).egress
     assert (only.host, only.up_bytes, only.down_bytes) == ("a.example.com", 10, 5)
-    assert egress_of(owner, job.model_copy(update={"policy_digest": None})) == ()
+    assert grant_of(owner, job.model_copy(update={"policy_digest": None})) == Grant(gpus=False)
+
+
+def test_a_run_is_given_gpus_where_the_frozen_and_the_present_policy_both_do(owner, a_stored_job):
+    assert grant_of(owner, a_stored_job()) == Grant(gpus=True)
+    set_policy(owner, "every_class: {gpus: false}")
+    job = submit_job(owner, a_spec())
+    assert grant_of(owner, job) == Grant(gpus=False)
+
+    set_policy(owner, "every_class: {gpus: true}")
+
+    assert grant_of(owner, job) == Grant(gpus=False)
+    assert grant_of(owner, submit_job(owner, a_spec())) == Grant(gpus=True)
 
 
 def test_an_artifact_that_needs_approvals_stays_in(owner, a_stored_job, tmp_path, decisions):

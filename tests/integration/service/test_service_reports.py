@@ -95,7 +95,7 @@ def test_a_whole_run(a_stored_job, owner, attempt):
         phase(9, "evaluate_after"),
         EvaluationEvent(at=START + 10, when="after", evaluation=after),
         BaselineEvent(at=START + 10, evaluation=Evaluation(system="majority", samples=5)),
-        OutcomeEvent(at=START + 11, outcome=Outcome.SUCCEEDED, peak_memory_bytes=50),
+        OutcomeEvent(at=START + 11, outcome=Outcome.SUCCEEDED, peak_memory_bytes=50, peak_gpu_memory_bytes=70),
     ]
 
     attempt(events, Outcome.SUCCEEDED, seconds=12)
@@ -105,7 +105,7 @@ def test_a_whole_run(a_stored_job, owner, attempt):
     assert report.phase_seconds == {"load": 3.0, "evaluate_before": 2.0, "train": 4.0, "evaluate_after": 2.0}
     assert (report.duration_seconds, report.start_latency_seconds) == (12.0, 2.5)
     assert report.tokens_per_second == 300 / 6
-    assert report.peak_memory_bytes == 50
+    assert (report.peak_memory_bytes, report.peak_gpu_memory_bytes) == (50, 70)
     assert (report.metrics.before, report.metrics.after) == (before, after)
     assert [each.system for each in report.metrics.baselines] == ["majority"]
     assert [each.step for each in report.checkpoints] == [3]

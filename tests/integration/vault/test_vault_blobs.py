@@ -10,7 +10,7 @@ import pytest
 
 from disks import a_disk
 from factories import a_digest
-from intramural.errors import DoesNotFit, IntegrityFailure, Unavailable
+from intramural.errors import Conflict, DoesNotFit, IntegrityFailure, Unavailable
 from intramural.vault.blobs import DirectoryBlobs, MemoryBlobs
 
 
@@ -165,3 +165,21 @@ def test_a_vault_that_cannot_be_made_is_unavailable(tmp_path):
     with pytest.raises(Unavailable) as caught:
         DirectoryBlobs(tmp_path / "file" / "vault").write([b"bytes"])
     assert caught.value.hint
+
+
+def test_every_blob_is_listed_and_nothing_that_is_none(blobs):
+    digests = {blobs.write([each])[0] for each in (b"one", b"two")}
+    with pytest.raises(ZeroDivisionError):
+        blobs.write(b"x" for _ in [1, 1 // 0])
+
+    assert set(blobs.digests()) == digests
+
+
+def test_whoever_does_not_wait_is_told_that_others_are_at_work(tmp_path):
+    one, other = DirectoryBlobs(tmp_path), DirectoryBlobs(tmp_path)
+
+    with one.held(alone=False), pytest.raises(Conflict, match="just now"), other.held(alone=True, wait=False):
+        pass
+
+    with other.held(alone=True, wait=False):
+        pass

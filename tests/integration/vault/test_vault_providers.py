@@ -58,22 +58,14 @@ class FakeKms:
         return SimpleNamespace(primary=SimpleNamespace(name=f"{request['name']}/cryptoKeyVersions/{self._version}"))
 
 
-class FakeKeyring:
-    """A keyring back-end in memory, in the place of a desktop's."""
-
-    priority = 1
-
-    def __init__(self):
-        self._kept = {}
-
-    def set_password(self, service, name, password):
-        self._kept[service, name] = password
-
-    def get_password(self, service, name):
-        return self._kept.get((service, name))
-
-    def delete_password(self, service, name):
-        del self._kept[service, name]
+def a_keyring(folder):
+    """Ask a keyring in a file from now on, as a desktop's needs a desktop; return how to put back the one before."""
+    keyring = pytest.importorskip("keyring", reason="the extra keyring is not installed")
+    files = pytest.importorskip("keyrings.alt.file", reason="the package keyrings.alt is not installed")
+    before, ours = keyring.get_keyring(), files.PlaintextKeyring()
+    ours.file_path = str(folder / "keyring.cfg")
+    keyring.set_keyring(ours)
+    return lambda: keyring.set_keyring(before)
 
 
 def of(kind, request, tmp_path, monkeypatch):
@@ -83,10 +75,7 @@ def of(kind, request, tmp_path, monkeypatch):
         case "local with a passphrase":
             choice |= {"secret_file": secret_file(tmp_path / "passphrase", "correct horse")}
         case "keyring":
-            keyring = pytest.importorskip("keyring", reason="the extra keyring is not installed")
-            kept = FakeKeyring()
-            for name in ("get_password", "set_password", "delete_password"):
-                monkeypatch.setattr(keyring, name, getattr(kept, name))
+            request.addfinalizer(a_keyring(tmp_path))
             choice |= {"provider": "keyring"}
         case "openbao":
             address = request.getfixturevalue("openbao")

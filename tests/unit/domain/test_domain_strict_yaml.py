@@ -52,7 +52,7 @@ def test_comments_documents_of_json_and_the_start_mark_are_read():
         (GOOD + "train:\n  epochs: 1\n  steps: 1\n", "line 4: `train`: give train.epochs or train.steps, not both."),
         (
             GOOD + "evaluate:\n  suites:\n  - loss\n  - vibes\n",
-            "line 7: `evaluate.suites.1`: Input should be 'loss' or 'structured'.",
+            "line 7: `evaluate.suites.1`: Input should be 'loss', 'structured' or 'memorisation'.",
         ),
         ("base: tiny\ndata: t\nname: Big Name\n", "line 3: `name`: write lower-case letters, digits"),
         (GOOD + "train:\n", "line 4: `train`: Input should be an object."),

@@ -9,7 +9,7 @@ from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.treatments import treatments_for
 from intramural.errors import InvalidInput
 from intramural.intake.findings.denied import DeniedTerms
-from intramural.intake.findings.near import NearRows
+from intramural.intake.findings.near import NearRows, keys_of
 from intramural.intake.findings.redact import redacted, surrogate
 from intramural.intake.findings.scanner import Joined, scan
 from intramural.intake.findings.secrets import may_hold_secret
@@ -132,7 +132,7 @@ def test_near_rows_are_told_from_unlike_ones():
     first = b"The meter in the cellar shows a number that I cannot read, please send somebody on Monday morning."
     other = b"My card was declined twice in the shop although there is enough money on the account, why is that?"
 
-    nearest = NearRows(1000).look([first, other, first.replace(b"Monday", b"Friday"), other])
+    nearest = NearRows(1000).look(keys_of([first, other, first.replace(b"Monday", b"Friday"), other]))
 
     assert nearest.tolist() == [-1, -1, 0, 1]
 

@@ -172,3 +172,46 @@ def test_a_format_that_is_not_certain_is_refused_with_field_names_only(rows):
 
 def test_a_name_that_may_be_text_is_counted_not_shown():
     assert shown_names(["question", "My name is Alice Hollis", "x" * 41]) == ("question", "(2 not shown)")
+
+
+GOOD, BAD = {"input": [USER], "desirable": [ANSWER]}, {"input": [USER], "undesirable": [ANSWER]}
+
+
+@pytest.mark.parametrize(
+    ("row", "example"),
+    [
+        ({"prompt": "q", "completion": "a", "label": True}, GOOD),
+        ({"prompt": "q", "completion": "a", "label": "False"}, BAD),
+        ({"messages": [USER, ANSWER], "label": False}, BAD),
+        (GOOD, GOOD),
+        (BAD, BAD),
+    ],
+)
+def test_a_judged_answer_is_an_example_of_its_own_kind(row, example):
+    assert detect([row], "f").name == "unpaired"
+    assert convert("unpaired", row) == example
+
+
+def test_a_label_that_names_a_class_judges_nothing():
+    assert detect([{"prompt": "q", "completion": "a", "label": "billing"}], "f").name == "prompt-completion"
+    assert detect([{"prompt": "q", "completion": "a", "label": 1}], "f").name == "prompt-completion"
+
+
+def test_text_alone_is_plain_text_but_beside_other_fields_it_may_be_a_question():
+    assert detect([{"text": "t", "path": "a.md", "license": "MIT"}], "f").name == "text"
+    with pytest.raises(InvalidInput, match="no known format"):
+        detect([{"text": "t", "category": "billing"}], "f")
+
+
+@pytest.mark.parametrize(
+    ("form", "row"),
+    [
+        ("chat", {"messages": [USER, ANSWER]}),
+        ("preference", PAIR),
+        ("unpaired", GOOD),
+        ("text", {"text": [{"role": "text", "content": "t"}]}),
+    ],
+)
+def test_a_stored_row_is_read_as_it_is(form, row):
+    assert detect([row], "f").name == form
+    assert convert(form, row) == row

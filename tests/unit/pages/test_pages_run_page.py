@@ -137,6 +137,11 @@ def test_the_page_of_a_running_job_tells_how_far_it_is():
     assert "Training: step 84 of 200, about 1 min 10 s left." in run_markdown(a_running_report())
 
 
+def test_the_page_of_a_run_on_a_gpu_tells_its_memory():
+    assert "Peak GPU memory" in run_html(a_report(peak_gpu_memory_bytes=3 * 2**30))
+    assert "GPU" not in run_html(a_report())
+
+
 def test_the_page_tells_how_to_load_the_adapter_and_where_the_run_went_on():
     page = run_html(a_report())
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from intramural.domain.confinement import Level, Refusal
+from intramural.domain.confinement import Level
+from intramural.domain.receipt import Refusal
 from intramural.errors import IntegrityFailure, NotFound
 from intramural.walls import record
 from intramural.walls.receipts import read_receipt

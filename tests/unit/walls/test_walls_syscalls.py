@@ -56,6 +56,22 @@ def test_calls_of_another_convention_end_the_process(machine):
 
 
 @BOTH
+def test_without_sockets_a_device_is_let_listen_under_a_local_name_and_connect_to_nobody(machine):
+    program, here = filter_for(machine, sockets=False, devices=True), ARCHITECTURES[machine]
+    packets, stream, flags = 5, 1, 0o2000000 | 0o4000
+
+    assert judge(program, machine, here.socket, syscalls.UNIX, packets) == ALLOW
+    assert judge(program, machine, here.socket, syscalls.UNIX, packets | flags) == ALLOW
+    assert judge(program, machine, here.socket, syscalls.UNIX, stream) == EPERM
+    assert judge(program, machine, here.socket, syscalls.UNIX, stream | flags) == EPERM
+    assert judge(program, machine, here.socket, syscalls.INET, packets) == EPERM
+    assert judge(program, machine, here.socket, syscalls.NETLINK, packets) == EPERM
+    assert judge(program, machine, here.connect, 3) == EPERM
+    assert judge(filter_for(machine, sockets=False), machine, here.socket, syscalls.UNIX, packets) == EPERM
+    assert judge(filter_for(machine), machine, here.connect, 3) == ALLOW
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("family", "protocol", "verdict"),
     [

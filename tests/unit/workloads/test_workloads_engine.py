@@ -135,6 +135,46 @@ def test_lanes_repeat_themselves_bit_by_bit(engine):
         assert all(torch.equal(a, b) for a, b in zip(grads, first[2], strict=True))
 
 
+def test_what_a_step_changes_in_the_adapters_is_taken_in(model_of, engine):
+    model, parameters = model_of("llama")
+    one = engine(FlatForward(model), examples())
+    before = one.loss(range(7))[0]
+    with torch.no_grad():
+        for each in parameters:
+            each.add_(0.05)
+
+    loss, _, grads = one.gradients(range(7), parameters)
+
+    expected, wanted = plain_gradients(model, parameters, examples())
+    assert loss == pytest.approx(float(expected), rel=1e-10)
+    assert one.loss(range(7))[0] == pytest.approx(float(expected), rel=1e-10)
+    assert before != pytest.approx(float(expected), rel=1e-3)
+    torch.testing.assert_close(grads, list(wanted), **NEARLY)
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_in_bf16_the_fast_forward_is_chosen_by_what_it_computes_not_by_rounding(kind):
+    model, parameters = adapted(random_model(kind, torch.bfloat16))
+    for each in parameters:
+        each.data = each.data.float()
+
+    forward, reason = choose_forward(model, train_dropout=False)
+
+    assert (type(forward), reason) == (FlatForward, None)
+
+
+def test_in_bf16_a_wrong_position_is_found_by_the_probe(monkeypatch):
+    model, parameters = adapted(random_model("llama", torch.bfloat16))
+    for each in parameters:
+        each.data = each.data.float()
+    monkeypatch.setattr("intramural.workloads.decoder.rotate", lambda x, cos, sin: x * cos + x.flip(-1) * sin * 0.01)
+
+    forward, reason = choose_forward(model, train_dropout=False)
+
+    assert isinstance(forward, StockForward)
+    assert "probe" in reason
+
+
 def test_a_loss_without_gradients_is_the_same(model_of, engine):
     model, parameters = model_of("qwen2")
     one = engine(FlatForward(model), examples(), lanes=2, pass_tokens=100)

@@ -6,8 +6,8 @@ from torch.autograd import gradcheck
 from torch.nn.functional import cross_entropy, linear, scaled_dot_product_attention, silu
 
 from intramural.workloads.attention import KEEP_LONGEST, causal
-from intramural.workloads.kernels import Linear, add_linear, gated_block, project, rotate
-from intramural.workloads.losses import CHUNK_ROWS, answer_loss
+from intramural.workloads.kernels import Linear, Linears, add_linear, gated_block, project, rotate
+from intramural.workloads.losses import CPU_TILE, answer_loss
 
 EPS = 1e-5
 TOKENS, WIDTH, INNER, RANK = 5, 6, 7, 2
@@ -74,7 +74,7 @@ def test_projections(adapter, bias, x_has_grad):
     layers = tuple(a_layer(WIDTH, out, adapter, bias, 10 * out) for out in (8, 4, 4))
 
     assert_is(
-        lambda x, *given: project(x, norm, EPS, with_adapters(layers, given)),
+        lambda x, *given: project(x, norm, EPS, Linears(*with_adapters(layers, given))),
         lambda x, *given: tuple(plain(normed(x, norm), each) for each in with_adapters(layers, given)),
         [x, *adapters(layers)],
     )
@@ -85,7 +85,7 @@ def test_projections_of_which_only_one_is_adapted():
     layers = tuple(a_layer(WIDTH, 4, n == 1, False, 10 * n) for n in range(3))
 
     assert_is(
-        lambda x, *given: project(x, norm, EPS, with_adapters(layers, given)),
+        lambda x, *given: project(x, norm, EPS, Linears(*with_adapters(layers, given))),
         lambda x, *given: tuple(plain(normed(x, norm), each) for each in with_adapters(layers, given)),
         [x, *adapters(layers)],
     )
@@ -98,7 +98,7 @@ def test_residual_and_linear(adapter, bias, has_grad):
     layer = (a_layer(INNER, WIDTH, adapter, bias, 20),)
 
     assert_is(
-        lambda residual, x, *given: add_linear(residual, x, *with_adapters(layer, given)),
+        lambda residual, x, *given: add_linear(residual, x, Linears(*with_adapters(layer, given))),
         lambda residual, x, *given: residual + plain(x, *with_adapters(layer, given)),
         [residual, x, *adapters(layer)],
     )
@@ -117,7 +117,11 @@ def test_feed_forward_block(adapter, bias, x_has_grad):
         n = normed(x, norm)
         return x + plain(silu(plain(n, gate)) * plain(n, up), down)
 
-    assert_is(lambda x, *given: gated_block(x, norm, EPS, *with_adapters(layers, given)), plainly, [x, *adapters(layers)])
+    def in_block(x, *given):
+        gate, up, down = with_adapters(layers, given)
+        return gated_block(x, norm, EPS, Linears(gate, up), Linears(down))
+
+    assert_is(in_block, plainly, [x, *adapters(layers)])
 
 
 def test_rotation_is_that_of_transformers():
@@ -151,10 +155,14 @@ def test_attention_against_differences():
     assert gradcheck(causal, inputs)
 
 
-@pytest.mark.parametrize("rows", [1, 3, CHUNK_ROWS, CHUNK_ROWS + 1, 2 * CHUNK_ROWS + 7])
-def test_answer_loss_over_chunks(rows):
-    hidden, head = random(rows, WIDTH, grad=True), random(11, WIDTH, seed=1)
-    targets = torch.arange(rows) % 11
+ROWS, WORDS = CPU_TILE
+
+
+@pytest.mark.parametrize("rows", [1, 3, ROWS, ROWS + 1, 2 * ROWS + 7])
+@pytest.mark.parametrize("words", [11, WORDS, WORDS + 1])
+def test_answer_loss_over_tiles(rows, words):
+    hidden, head = random(rows, WIDTH, grad=True), random(words, WIDTH, seed=1)
+    targets = torch.arange(rows) * 7 % words
 
     ours = answer_loss(hidden, head, targets)
     theirs = cross_entropy(hidden @ head.t(), targets, reduction="sum")
@@ -163,6 +171,19 @@ def test_answer_loss_over_chunks(rows):
     torch.testing.assert_close(torch.autograd.grad(3 * ours, hidden), torch.autograd.grad(3 * theirs, hidden))
     with torch.no_grad():
         torch.testing.assert_close(answer_loss(hidden, head, targets), theirs)
+
+
+def test_answer_loss_in_bf16_is_as_good_as_plain_bf16():
+    hidden, head = random(9, 32).bfloat16().requires_grad_(True), random(2 * WORDS + 3, 32, seed=1).bfloat16()
+    targets = torch.arange(9) * 200
+
+    loss = answer_loss(hidden, head, targets)
+    exact = hidden.detach().double().requires_grad_(True)
+    expected = cross_entropy(exact @ head.double().t(), targets, reduction="sum")
+
+    torch.testing.assert_close(loss.double(), expected, rtol=5e-3, atol=0)
+    (ours,), (theirs,) = torch.autograd.grad(loss, hidden), torch.autograd.grad(expected, exact)
+    assert (ours.double() - theirs).norm() <= 1e-2 * theirs.norm()
 
 
 def test_answer_loss_against_differences():

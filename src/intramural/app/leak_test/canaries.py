@@ -14,7 +14,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from intramural.domain.leaks import Planted
@@ -91,9 +91,15 @@ class Nest:
             for word in (canary.latin, canary.cyrillic):
                 whole = END_LETTERS + PLACE_LETTERS
                 for part in (word[:whole], word[-whole:]):
-                    if any(each.encoding == encoding and each.content in window for each in forms(part)):
+                    if any(each in window for each in _contents(part, encoding)):
                         return canary
         return None
+
+
+@cache
+def _contents(word: str, encoding: str) -> tuple[bytes, ...]:
+    """Return what *word* is in bytes, in each of the forms called *encoding*."""
+    return tuple(each.content for each in forms(word) if each.encoding == encoding)
 
 
 def forms(word: str) -> Iterator[Needle]:

@@ -60,7 +60,7 @@ def leak_test(
             unread=tuple(sorted(watch.unread)),
             seen=watch.seen,
             hits=tuple(watch.hits),
-            problems=(*story.problems, *missed),
+            problems=(*story.problems, *missed, *sorted(watch.problems)),
             seconds=time.monotonic() - began,
         )
 

@@ -7,9 +7,11 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from threading import Lock
 from typing import Any, NamedTuple
 
-from intramural.app.leak_test.canaries import Canary, Nest
+from intramural.app.leak_test.canaries import Canary, Needle, Nest
 from intramural.domain.leaks import Planted
 
 MOST_UNPACKED = 64 << 20
@@ -20,6 +22,10 @@ DEEPEST = 3
 """Packed in packed in packed."""
 AROUND = 400
 """Bytes before and after a needle in which the rest of its canary stands."""
+
+
+_ONE_SCAN = Lock()
+"""A database of hyperscan has one scratch space, so it scans for one thread at a time."""
 
 
 class Found(NamedTuple):
@@ -35,19 +41,36 @@ class Found(NamedTuple):
 def search(nest: Nest, content: bytes, inside: str = "", depth: int = 0) -> Iterator[Found]:
     """Yield each canary once for each form in which *content* holds it."""
     told: set[tuple[str, str]] = set()
-    for needle in nest.needles:
-        at = content.find(needle.content)
-        while at >= 0:
-            window = content[max(0, at - AROUND) : at + AROUND]
-            canary: Canary | None = nest.which(window, needle.encoding)
-            name = canary.name if canary else "a part of a canary"
-            if (name, needle.encoding) not in told:
-                told.add((name, needle.encoding))
-                yield Found(name, canary.planted if canary else Planted.CONTENT, at, needle.encoding, inside)
-            at = content.find(needle.content, at + len(needle.content))
+    for needle, at in _places(nest, content):
+        window = content[max(0, at - AROUND) : at + AROUND]
+        canary: Canary | None = nest.which(window, needle.encoding)
+        name = canary.name if canary else "a part of a canary"
+        if (name, needle.encoding) not in told:
+            told.add((name, needle.encoding))
+            yield Found(name, canary.planted if canary else Planted.CONTENT, at, needle.encoding, inside)
     if depth < DEEPEST:
         for place, unpacked in unpacked_streams(content):
             yield from search(nest, unpacked, f"{inside} in {place}" if inside else place, depth + 1)
+
+
+def _places(nest: Nest, content: bytes) -> list[tuple[Needle, int]]:
+    """Return every needle in *content* and where it begins, in one pass over the bytes."""
+    if not content:
+        return []
+    needles, ends = nest.needles, list[tuple[int, int]]()
+    with _ONE_SCAN:
+        _database(needles).scan(content, lambda number, _start, end, _flags, _context: ends.append((end, number)))
+    return [(needles[number], end - len(needles[number].content)) for end, number in sorted(ends)]
+
+
+@lru_cache(maxsize=4)
+def _database(needles: tuple[Needle, ...]) -> Any:
+    import hyperscan  # noqa: PLC0415 - loaded by the first search
+
+    database = hyperscan.Database()
+    patterns = ["".join(map("\\x{:02x}".format, each.content)).encode() for each in needles]
+    database.compile(expressions=patterns, ids=list(range(len(patterns))), elements=len(patterns))
+    return database
 
 
 def unpacked_streams(content: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 """
 What a person does in a leak test: every command that touches content, the good way, with mistakes, and with crashes.
 
-Each command is a process of its own, started as a shell would.
+Each command is a process of its own, started as a shell would; those that do not wait for each other run at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,16 @@ import psutil
 from intramural.app.leak_test.crashing import ABORTS, ENTRY
 from intramural.app.leak_test.given import Given
 from intramural.app.leak_test.watching import ASKED, Watch
+from intramural.app.open import local_user, open_context
 from intramural.domain.leaks import Planted
+from intramural.domain.report import JobReport
+from intramural.service.jobs import show_job
+from intramural.settings import load_settings
 
 ON_A_TERMINAL = frozenset({Planted.NAME, Planted.FIELD})
 MOST_SECONDS = 240
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+AT_ONCE = os.cpu_count() or 1
 TUNE = """\
 name: router
 base: tiny
@@ -55,6 +62,7 @@ class Story:
         """Return every act by its name, in their order."""
         return {
             "adding a model and data": self.add,
+            "adding data in every form": self.add_more,
             "adding files with faults": self.add_faulty,
             "writing tune.yaml wrongly": self.configure_wrongly,
             "training and evaluating": self.train,
@@ -68,20 +76,25 @@ class Story:
         }
 
     def add(self) -> None:
-        """Add a model, and data in every form."""
+        """Add a model and data."""
         self.call("model", "add", "tiny", "--starter", "tiny-random")
         self.call("data", "add", self._given.named, "--name", "rows", "--holdout", self._given.holdout, "--base", "tiny")
-        for path in (self._given.packed, self._given.table, self._given.parquet):
-            self.call("data", "add", path, "--name", path.name.partition(".")[0] + path.suffix)
 
-        self.call("data", "scan", self._given.packed, "--deny", self._given.denied)
-        self.call("data", "add", self._given.packed, "--name", "denied", "--deny", self._given.denied)
-        self.call("data", "add", self._given.packed, "--name", "masked", "--on", "email=mask")
+    def add_more(self) -> None:
+        """Add data in every form, and let it be looked through."""
+        given = self._given
+        self.call_at_once(
+            [
+                *(["data", "add", path, "--name", f"more{path.suffix}"] for path in (given.packed, given.table, given.parquet)),
+                ["data", "scan", given.packed, "--deny", given.denied],
+                ["data", "add", given.packed, "--name", "denied", "--deny", given.denied],
+                ["data", "add", given.packed, "--name", "masked", "--on", "email=mask"],
+            ]
+        )
 
     def add_faulty(self) -> None:
         """Add every bad file, and one with its faults left out."""
-        for path in self._given.bad:
-            self.call("data", "add", path, "--name", "bad", code=2)
+        self.call_at_once((["data", "add", path, "--name", "bad"] for path in self._given.bad), code=2)
         mixed = self._given.folder / "mixed.jsonl"
         mixed.write_bytes(b"\n".join([(self._given.folder / "role.jsonl").read_bytes(), self._given.named.read_bytes()]))
         self.call("data", "add", mixed, "--name", "mixed", "--skip-bad")
@@ -89,8 +102,7 @@ class Story:
 
     def configure_wrongly(self) -> None:
         """Give every bad tune.yaml."""
-        for path in self._given.bad_tunes:
-            self.call("run", path, "--dry-run", code=2)
+        self.call_at_once((["run", path, "--dry-run"] for path in self._given.bad_tunes), code=2)
 
     def train(self) -> None:
         """Train and evaluate to the end."""
@@ -98,49 +110,62 @@ class Story:
 
     def read(self) -> None:
         """Call everything that prints or writes something about what is there."""
-        for words in (
-            *(["ps"], ["show", "router"], ["show", "router", "--json"], ["logs", "router"], ["why", "router"]),
-            ["show", "router", "--html", "-o", "page.html"],
-            ["show", "router", "--md", "-o", "page.md"],
-            ["evidence", "router", "-o", "evidence"],
-            *(["data", "list"], ["data", "show", "rows", "--json"], ["data", "diff", "rows", "mixed"]),
-            *(["model", "list"], ["model", "show", "tiny"], ["artifact", "list"], ["measure", "own"]),
-            *(["audit", "tail", "--json"], ["audit", "verify"], ["audit", "prove", "1"], ["audit", "holds"]),
-            *(["audit", "export", "--format", form, "-o", f"trail.{form}"] for form in ("ocsf", "cef", "syslog")),
-            *(["keys", "status"], ["keys", "rotate"], ["keys", "status", "--json"]),
-        ):
+        self.call_at_once(
+            [
+                *(["ps"], ["show", "router"], ["show", "router", "--json"], ["logs", "router"], ["why", "router"]),
+                ["show", "router", "--html", "-o", "page.html"],
+                ["show", "router", "--md", "-o", "page.md"],
+                *(["data", "list"], ["data", "show", "rows", "--json"], ["data", "diff", "rows", "mixed"]),
+                *(["model", "list"], ["model", "show", "tiny"], ["artifact", "list"], ["measure", "own"]),
+            ]
+        )
+        artifacts = self.document("artifact", "list")
+        self.call_at_once(
+            [
+                ["artifact", "verify", artifacts[0]["id"]],
+                *(["artifact", "export", each["id"], "-o", f"{each['kind']}"] for each in artifacts),
+            ]
+        )
+        self.call("evidence", "router", "-o", "evidence")
+        self.call_at_once(
+            [
+                *(["audit", "tail", "--json"], ["audit", "verify"], ["audit", "prove", "1"], ["audit", "holds"]),
+                *(["audit", "export", "--format", form, "-o", f"trail.{form}"] for form in ("ocsf", "cef", "syslog")),
+            ]
+        )
+        for words in (["keys", "status"], ["keys", "rotate"], ["keys", "status", "--json"]):
             self.call(*words)
-        for artifact in self.document("artifact", "list"):
-            self.call("artifact", "verify", artifact["id"])
-            self.call("artifact", "export", artifact["id"], "-o", f"{artifact['kind']}")
         sample = self._watch.seen
         sample["rows, printed by data sample"] = self.call("data", "sample", "rows", "-n", "3", shows_content=True)
 
     def be_refused(self) -> None:
         """Ask for what is not there or not allowed."""
         wrong = self._given.named.stem
-        for words in (["data", "show", wrong], ["show", wrong], ["logs", wrong], ["artifact", "show", wrong]):
-            self.call(*words, code=2)
-        self.call("data", "add", self._given.folder / f"no {wrong}", "--name", "rows", code=2)
-        self.call("data", "add", self._given.named, "--name", wrong, code=2)
         [adapter, *_] = [each for each in self.document("artifact", "list") if each["kind"] == "adapter"]
-        self.call("artifact", "export", adapter["id"], "-o", "adapter", code=2)
+        self.call_at_once(
+            [
+                *(["data", "show", wrong], ["show", wrong], ["logs", wrong], ["artifact", "show", wrong]),
+                ["data", "add", self._given.folder / f"no {wrong}", "--name", "rows"],
+                ["data", "add", self._given.named, "--name", wrong],
+                ["artifact", "export", adapter["id"], "-o", "adapter"],
+            ],
+            code=2,
+        )
 
     def crash(self) -> None:
         """Let a run die by a fault of memory, then by a kill; pause and cancel it."""
         job = self._submit("long", "--set", "train.steps=1000000", "--set", "evaluate.before=false")
-        self._reaches(job, lambda report: report["step"] >= 4)
+        self._reaches(job, lambda report: report.step >= 4)
         os.kill(self._run_process(), signal.SIGKILL)
-        self._reaches(job, lambda report: len(report["attempts"]) > 1 and report["step"] >= 6)
+        self._reaches(job, lambda report: len(report.attempts) > 1 and report.step >= 6)
         self.call("pause", job)
-        self._reaches(job, lambda report: report["state"] == "paused")
+        self._reaches(job, lambda report: report.state == "paused")
         self._watch.look()
         self.call("resume", job)
         os.kill(self._run_process(), signal.SIGSEGV)
-        self._reaches(job, lambda report: report["attempts"][2]["outcome"] is not None)
-        self._reaches(job, lambda report: report["state"] == "failed")
-        for words in (["show", job], ["why", job], ["logs", job]):
-            self.call(*words)
+        self._reaches(job, lambda report: report.attempts[2].outcome is not None)
+        self._reaches(job, lambda report: report.state == "failed")
+        self.call_at_once([["show", job], ["why", job], ["logs", job]])
 
     def shout(self) -> None:
         """Count tokens, and train, with a model whose template quotes messages in its error."""
@@ -200,6 +225,12 @@ class Story:
             for stream, content in (("output", done.stdout), ("error output", done.stderr))
         )
 
+    def call_at_once(self, commands: Iterable[Sequence[object]], *, code: int = 0) -> None:
+        """Run commands that do not wait for each other, and search what they printed."""
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for _ in threads.map(lambda words: self.call(*words, code=code), commands):
+                pass
+
     def document(self, *words: object) -> Any:
         """Run one command with --json; return what it printed."""
         return json.loads(self._run((*words, "--json"), 0).stdout)
@@ -219,21 +250,22 @@ class Story:
         return str(json.loads(self._run(words, 0).stdout)["id"])
 
     def _fails(self, job: str) -> None:
-        report = self._reaches(job, lambda report: report["state"] in {"failed", "succeeded"})
-        if report["state"] != "failed":
-            self.problems.append(f"Job {report['name']} was to fail, and succeeded.")
-        for words in (["show", job], ["why", job], ["logs", job]):
-            self.call(*words)
+        report = self._reaches(job, lambda report: report.state in {"failed", "succeeded"})
+        if report.state != "failed":
+            self.problems.append(f"Job {report.name} was to fail, and succeeded.")
+        self.call_at_once([["show", job], ["why", job], ["logs", job]])
 
-    def _reaches(self, job: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def _reaches(self, job: str, wanted: Callable[[JobReport], bool]) -> JobReport:
         """Wait until the report of *job* is as *wanted*."""
         until = time.monotonic() + MOST_SECONDS
-        while not wanted(report := self.document("show", job)):
-            if time.monotonic() > until:
-                last = (self.home / "scheduler.log").read_text(errors="replace").strip().rpartition("\n")[2]
-                raise TimeoutError(f"{report['name']} is {report['state']} at step {report['step']}; scheduler.log: {last}")
-            time.sleep(LOOK_SECONDS)
-        return dict(report)
+        ctx = open_context(load_settings(self.home, {}), local_user())
+        with closing(ctx.store):
+            while not wanted(report := show_job(ctx, job)):
+                if time.monotonic() > until:
+                    last = (self.home / "scheduler.log").read_text(errors="replace").strip().rpartition("\n")[2]
+                    raise TimeoutError(f"{report.name} is {report.state} at step {report.step}; scheduler.log: {last}")
+                time.sleep(LOOK_SECONDS)
+        return report
 
     def _run_process(self) -> int:
         """Wait for the process of the run that is under way."""

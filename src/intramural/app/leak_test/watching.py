@@ -43,7 +43,7 @@ class Watch:
         self, nest: Nest, root: Path, apart: Iterable[Path], cells: Callable[[Path], Iterable[tuple[str, bytes]]]
     ) -> None:
         """Watch *root* but for the folders *apart*; *cells* yields what stands in a database, cell by cell."""
-        self._nest, self._root, self._apart, self._cells = nest, root, tuple(apart), cells
+        self._nest, self._root, self._apart, self._cells = nest, root, set(map(str, apart)), cells
         self._searched: dict[str, State] = {}
         self._processes: dict[tuple[int, float], str] = {}
         self._names: set[str] = set()
@@ -52,6 +52,7 @@ class Watch:
         self._lock = threading.Lock()
         self.hits: list[LeakHit] = []
         self.unread: set[str] = set()
+        self.problems: set[str] = set()
         self.files: set[tuple[int, int]] = set()
         self.bytes = 0
         self.seen: dict[str, int] = {}
@@ -78,7 +79,7 @@ class Watch:
             self._look_at_files()
             for path in sorted(self._root.rglob("*.db")):
                 for place, content in self._cells(path):
-                    self._note(search(self._nest, content), f"{self._name(path)}, {place}", fields_belong=True)
+                    self._note(search(self._nest, content), f"{self._name(str(path))}, {place}", fields_belong=True)
 
     def end_processes(self) -> None:
         """Ask every process below this one to end, then make it."""
@@ -107,7 +108,10 @@ class Watch:
 
     def _watch(self) -> None:
         while not self._stop.wait(PAUSE_SECONDS):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # whatever one look breaks on, the next one looks, and the test does not pass
+                self.problems.add(f"Watching broke off: {type(error).__name__}: {error}")
 
     def _look_at_processes(self) -> None:
         for process in psutil.Process().children(recursive=True):
@@ -147,57 +151,72 @@ class Watch:
     def _look_at_open_files(self, pid: int, line: str) -> None:
         """Search what a process writes outside the folder, and files without a name."""
         try:
-            open_files = list(os.scandir(f"/proc/{pid}/fd"))
-        except PermissionError:
+            for each in list(os.scandir(f"/proc/{pid}/fd")):
+                with _gone():
+                    self._look_at_open_file(pid, line, each)
+        except PermissionError:  # from the start, or from when it gave its rights away
             self.unread.add("files without a name of processes whose memory is closed to the same user")
-            return
-        for each in open_files:
-            with _gone():
-                target, status = os.readlink(each.path), os.stat(each.path)
-                if not stat.S_ISREG(status.st_mode) or not _writes(pid, each.name):
-                    continue
-                is_outside = not target.startswith(f"{self._root}/")
-                if is_outside or target.endswith(" (deleted)"):
-                    self._search_file(
-                        Path(each.path), f"{target}, open in {_name_of(line)}", f"{status.st_dev}:{status.st_ino}"
-                    )
+
+    def _look_at_open_file(self, pid: int, line: str, entry: os.DirEntry[str]) -> None:
+        target = os.readlink(entry.path)
+        if target.startswith(f"{self._root}/") and not target.endswith(" (deleted)"):
+            return  # it is found by its name
+        status = os.stat(entry.path)
+        if target.startswith("/") and stat.S_ISREG(status.st_mode) and _writes(pid, entry.name):
+            self._search_file(entry.path, f"{target}, open in {_name_of(line)}", f"{status.st_dev}:{status.st_ino}")
 
     def _look_at_files(self) -> None:
-        for folder, folders, files in os.walk(self._root):
-            here = Path(folder)
-            folders[:] = [each for each in folders if here / each not in self._apart]
-            for name in (*folders, *files):
-                if name not in self._names:
-                    self._names.add(name)
-                    self._note(search(self._nest, os.fsencode(name)), f"name of {self._name(here / name)}")
-            for name in files:
+        waiting = [str(self._root)]
+        while waiting:
+            for each in self._entries(waiting.pop()):
+                if each.name not in self._names:
+                    self._names.add(each.name)
+                    self._note(search(self._nest, os.fsencode(each.name)), f"name of {self._name(each.path)}")
+                if each.is_dir(follow_symlinks=False):
+                    waiting += [] if each.path in self._apart else [each.path]
+                    continue
                 with _gone():
-                    path = here / name
-                    if path.is_symlink():
-                        self._note(search(self._nest, os.fsencode(os.readlink(path))), f"target of {self._name(path)}")
-                    elif stat.S_ISREG(path.lstat().st_mode):
-                        self._search_file(path, self._name(path), str(path))
+                    self._look_at_entry(each)
 
-    def _search_file(self, path: Path, place: str, key: str) -> None:
-        status = path.stat()
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                return list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except PermissionError:
+            self.unread.add(f"{self._name(folder)}: closed to its owner")
+            return []
+
+    def _look_at_entry(self, entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink():
+            self._note(search(self._nest, os.fsencode(os.readlink(entry.path))), f"target of {self._name(entry.path)}")
+        elif stat.S_ISREG(os.lstat(entry.path).st_mode):
+            self._search_file(entry.path, self._name(entry.path), entry.path)
+
+    def _search_file(self, path: str, place: str, key: str) -> None:
+        status = os.stat(path)
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if self._searched.get(key) == state:
             return
+        if path.startswith("/proc/") and place.startswith("/proc/"):
+            return  # the kernel's own, such as the map of users that a process writes for its namespace
         self._searched[key] = state
         self.files.add(state[:2])
         if status.st_size > MOST_BYTES:
             self.unread.add(f"{place}: larger than 1 GiB")
             return
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
         self.bytes += len(content)
         self._note(search(self._nest, content), place, fields_belong=self._may_hold_fields(path))
 
-    def _may_hold_fields(self, path: Path) -> bool:
+    def _may_hold_fields(self, file: str) -> bool:
         """Tell whether a file may hold the plain names of fields: the database, events of a run, what a person had written."""
+        path = Path(file)
         return path.name.startswith("intramural.db") or path.name == "events.jsonl" or self._root / ASKED in path.parents
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
+    def _name(self, path: str) -> str:
+        return path.removeprefix(f"{self._root}/")
 
     def _note(self, found: Iterable[Found], place: str, *, fields_belong: bool = False) -> None:
         for each in found:

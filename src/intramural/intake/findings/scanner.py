@@ -11,23 +11,25 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
+from intramural.intake.findings.compiled import database
 from intramural.intake.findings.rules import RULES, Rule
 from intramural.intake.findings.spans import Span
 
 BETWEEN = b"\x00"
 
 
-@cache
-def _anchors() -> tuple[Any, tuple[Rule, ...]]:
-    """Return the compiled anchors, and the rule of each by its number."""
-    import hyperscan  # noqa: PLC0415 - loaded by the first scan
+_PAIRS = [(anchor, rule) for rule in RULES for anchor in rule.anchors]
+_RULES = [rule for _, rule in _PAIRS]
+"""By the numbers of their anchors."""
 
-    pairs = [(anchor, rule) for rule in RULES for anchor in rule.anchors]
-    database = hyperscan.Database()
-    database.compile(expressions=[anchor for anchor, _ in pairs], ids=list(range(len(pairs))), elements=len(pairs))
-    return database, tuple(rule for _, rule in pairs)
+
+@cache
+def anchors(folder: Path | None = None) -> Any:
+    """Return the compiled anchors; *folder* keeps them from one process to the next."""
+    return database([anchor for anchor, _ in _PAIRS], folder)
 
 
 class Joined:
@@ -40,6 +42,10 @@ class Joined:
         self._starts = [0, *accumulate(len(each) + 1 for each in self._encoded)]
         self._at = (0, 0, 0)
         """The last text that was not ASCII, and a byte and a character of it that belong together."""
+
+    def number(self, byte: int) -> int:
+        """Return the text of *byte*."""
+        return bisect_right(self._starts, byte, 0, len(self.texts)) - 1
 
     def place(self, byte: int) -> tuple[int, int]:
         """Return the text and the character of *byte*; quick when asked in the buffer's order."""
@@ -66,13 +72,13 @@ def fired(database: Any, joined: Joined) -> list[tuple[int, int]]:
     return events
 
 
-def scan(joined: Joined) -> dict[int, list[Span]]:
-    """Return what the rules find in each text that holds something."""
-    database, rules = _anchors()
+def scan(joined: Joined, cache_folder: Path | None = None) -> dict[int, list[Span]]:
+    """Return what the rules find in each text that holds something; *cache_folder* keeps the compiled anchors."""
+    rules = _RULES
     found: dict[int, list[Span]] = {}
     covered: dict[str, int] = {}
     current = -1
-    for end, number in fired(database, joined):
+    for end, number in fired(anchors(cache_folder), joined):
         place, char = joined.place(end)
         if place != current:
             current = place

@@ -1,28 +1,32 @@
 """
-Rows on their way into a data set: looked at in batches, counted, and changed as the treatments say.
+Rows looked at in batches, counted, and changed as the treatments say.
 
-The order is: find, drop or change, write. What refuses is found to the end, so that the
-refusal can name every place; nothing is stored then.
+`Screener` looks at one batch by itself and knows of no other: it may work in a process of
+its own, and several may work side by side. What needs all rows, in their order, is in
+`Screen`: likeness to earlier rows, labels, and the sum of what was found. What refuses is
+found to the end, so that the refusal can name every place; nothing is stored then.
 """
 
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from intramural.domain.dataset import Classification
-from intramural.domain.findings import Finding, FindingKind, Position, Redaction, Treatment
+from intramural.domain.findings import Finding, FindingKind, Redaction, Treatment
 from intramural.domain.treatments import Treatments, treatments_for
 from intramural.errors import Refused
 from intramural.intake.findings.denied import DeniedTerms
-from intramural.intake.findings.labels import Labels
-from intramural.intake.findings.near import NearRows
+from intramural.intake.findings.labels import MOST_LABELS, Labels, label_of
+from intramural.intake.findings.names import names_in, recogniser
+from intramural.intake.findings.near import NearRows, keys_of
 from intramural.intake.findings.redact import redacted
 from intramural.intake.findings.scanner import Joined, scan
 from intramural.intake.findings.secrets import secrets_in
@@ -34,24 +38,13 @@ BATCH_ROWS, BATCH_CHARACTERS = 1000, 1 << 19
 LONGEST = 200_000
 """Characters of an example; about 50,000 tokens."""
 _QUOTED_PLACES = 5
+WHOLE_ROW_FIRST = (FindingKind.NEAR_DUPLICATE, FindingKind.OVER_LONG, FindingKind.EMPTY_ANSWER)
+"""Under which of them a row goes that has several; one that goes for its text goes under that."""
 
-Row = tuple[int, dict[str, Any], bytes | None]
-"""A row's number in its file, its example, and the value that groups it."""
+Row = tuple[int, dict[str, Any], int | None]
+"""A row's number in its file, its example, and the hash of the value that groups it."""
 
-Stored = tuple[bytes, bytes | None, bytes | None]
-"""A line to store, the value that groups it, and what the line was before, where it was changed."""
-
-Turns = list[tuple[str, dict[str, Any]]]
-"""The turns of an example, each with the path of its text."""
-
-
-class _Row(NamedTuple):
-    """A row in a batch."""
-
-    row: int
-    example: dict[str, Any]
-    group: bytes | None
-    turns: Turns
+Turn = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,17 +57,128 @@ class Screening:
     denied: tuple[str, ...] = ()
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Of the surrogates; the same key gives the same surrogate for the same value."""
+    names: str | None = None
+    """The installed model that finds names and addresses; none: they are not looked for."""
     cache_folder: Path | None = None
     """Keeps the compiled rules for secrets; without one they are compiled in each process that needs them."""
 
+    @property
+    def treatments(self) -> dict[FindingKind, Treatment]:
+        """Return what is done about every kind."""
+        return treatments_for(self.classification, self.said)
+
+
+@dataclass
+class Screened:
+    """What came of a batch; the lists have a place for each of its rows."""
+
+    rows: list[int] = field(default_factory=list)
+    """Their numbers in the file."""
+    lines: list[bytes] = field(default_factory=list)
+    """What is stored; empty for a row that goes."""
+    before: dict[int, bytes] = field(default_factory=dict)
+    """What the lines were that were changed or are empty, by their places."""
+    groups: list[int] | None = None
+    drops: dict[int, FindingKind] = field(default_factory=dict)
+    """What makes rows go, by their places."""
+    labels: list[int] = field(default_factory=list)
+    keys: Any = None
+    """By which rows are near others, a row each."""
+    tally: Tally = field(default_factory=Tally)
+    changed: dict[Treatment, Counter[FindingKind]] = field(default_factory=dict)
+    characters: int = 0
+
+
+class Screener:
+    """Looks at batches of rows."""
+
+    def __init__(self, screening: Screening, *, may_compile: bool = True) -> None:
+        self._screening = screening
+        self.may_compile = may_compile
+        self._treatments = screening.treatments
+        self._seen = set[int]()
+        self._denied = DeniedTerms(screening.denied) if screening.denied else None
+
+    def screen(self, batch: Sequence[Row]) -> Screened:
+        """Return what is stored of a batch, and what was found in it. Raises `RulesMissing`, and has changed nothing then."""
+        turns, ends = _turns(batch)
+        texts = [turn["content"] for turn in turns]
+        found: dict[int, list[tuple[int, list[Span]]]] = {}
+        for place, spans in self._find(texts).items():
+            found.setdefault(bisect_right(ends, place), []).append((place, spans))
+        sizes = [*accumulate(map(len, texts), initial=0)]
+        screened = Screened(
+            rows=[row for row, _, _ in batch],
+            groups=[group for _, _, group in batch if group is not None] or None,
+            labels=self._labels([texts[end - 1] for end in ends]),
+            keys=keys_of([*_likenesses(turns, ends)]),
+            characters=sizes[-1],
+        )
+        first = 0
+        for number, ((row, example, _), end) in enumerate(zip(batch, ends, strict=True)):
+            line = before = line_of(example)
+            drop = self._whole_row(screened, row, sizes[end] - sizes[first], texts[end - 1])
+            if number in found:
+                for place, spans in found[number]:
+                    drop = self._text(screened, row, _path(example, place - first), turns[place], spans) or drop
+                line = line_of(example)
+            if drop is not None:
+                screened.drops[number] = drop
+                line = b""
+            if line is not before and line != before:
+                screened.before[number] = before
+            screened.lines.append(line)
+            first = end
+        return screened
+
+    def _labels(self, answers: Iterable[str]) -> list[int]:
+        """Return what stands for each answer; nothing does once this process has seen too many for labels."""
+        if len(self._seen) > MOST_LABELS:
+            return [0 for _ in answers]
+        labels = [*map(label_of, answers)]
+        self._seen.update(labels)
+        return labels
+
+    def _find(self, texts: list[str]) -> dict[int, list[Span]]:
+        joined = Joined(texts)
+        found = scan(joined, self._screening.cache_folder)
+        for place, spans in secrets_in(joined, self._screening.cache_folder, may_compile=self.may_compile).items():
+            found.setdefault(place, []).extend(spans)
+        if self._screening.names is not None:
+            for place, spans in names_in(texts, recogniser(self._screening.names)).items():
+                found.setdefault(place, []).extend(spans)
+        if self._denied is not None:
+            for place, text in enumerate(texts):
+                if spans := self._denied.spans(text):
+                    found.setdefault(place, []).extend(spans)
+        return {place: settled(spans) for place, spans in sorted(found.items())}
+
+    def _text(self, screened: Screened, row: int, path: str, turn: dict[str, Any], spans: list[Span]) -> FindingKind | None:
+        """Count the findings of one text and change it; return the kind that makes its row go."""
+        for span in spans:
+            screened.tally.add(span.kind, span.rule, row, field=path, start=span.start, end=span.end)
+        turn["content"], changed = redacted(turn["content"], spans, self._treatments, self._screening.key)
+        for span in changed:
+            screened.changed.setdefault(self._treatments[span.kind], Counter())[span.kind] += 1
+        return next((span.kind for span in spans if self._treatments[span.kind] is Treatment.DROP), None)
+
+    def _whole_row(self, screened: Screened, row: int, characters: int, answer: str) -> FindingKind | None:
+        """Count the findings of a row as a whole; return the kind that makes it go."""
+        kinds = []
+        if characters > LONGEST:
+            kinds.append(FindingKind.OVER_LONG)
+        if not answer[:1].isalnum() and not any(map(str.isalnum, answer)):
+            kinds.append(FindingKind.EMPTY_ANSWER)
+        for kind in kinds:
+            screened.tally.add(kind, "row", row)
+        return next((kind for kind in kinds if self._treatments[kind] is Treatment.DROP), None)
+
 
 class Screen:
-    """Screens the rows of one data set; `side` tells it where each row went."""
+    """Adds up the batches of one data set, in their order."""
 
     def __init__(self, screening: Screening, expected_bytes: int) -> None:
-        self._screening = screening
-        self.treatments = treatments_for(screening.classification, screening.said)
-        self._denied = DeniedTerms(screening.denied) if screening.denied else None
+        self.treatments = screening.treatments
         self._near = NearRows(expected_bytes)
         self._labels = Labels()
         self._tally = Tally()
@@ -84,93 +188,41 @@ class Screen:
         self._rows_changed = 0
         self.characters = 0
 
-    def rows(self, source: Iterable[Row], file: int) -> Iterator[Stored]:
-        """Yield what to store for each row of *source* that stays; tell `side` before the next is asked for."""
-        batch: list[_Row] = []
-        size = 0
-        for row, example, group in source:
-            turns = _turns(example)
-            batch.append(_Row(row, example, group, turns))
-            for _, turn in turns:
-                size += len(turn["content"])
-            if len(batch) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
-                yield from self._batch(batch, file)
-                batch, size = [], 0
-        if batch:
-            yield from self._batch(batch, file)
-
-    def side(self, is_holdout: bool) -> None:
-        """Note the side of the row that was yielded last."""
-        self._sides[-1] = is_holdout
-
-    def _batch(self, batch: list[_Row], file: int) -> Iterator[Stored]:
-        turns = [(number, path, turn) for number, each in enumerate(batch) for path, turn in each.turns]
-        texts = [turn["content"] for _, _, turn in turns]
-        self.characters += sum(map(len, texts))
-        nearest = self._near.look([_likeness(each.turns) for each in batch])
-        near = nearest.tolist()
-        found: dict[int, list[tuple[str, dict[str, Any], list[Span]]]] = {}
-        for place, spans in self._find(texts).items():
-            number, path, turn = turns[place]
-            found.setdefault(number, []).append((path, turn, spans))
-        first = len(self._sides)
-        for number, (row, example, group, row_turns) in enumerate(batch):
-            self._sides.append(2)
-            before = line = line_of(example)
-            self._before.update(line + b"\n")
-            drop = self._whole_row(row, file, row_turns, near[number])
-            for path, turn, spans in found.get(number, ()):
-                drop = self._text(Position(row=row, file=file), path, turn, spans) or drop
-            if number in found and not drop:
-                line = line_of(example)
-                self._rows_changed += line != before
-            if drop:
-                self._changed[Treatment.DROP][drop] += 1
+    def take(self, screened: Screened, *, line: int = 0, file: int = 1) -> Kept:
+        """Add a batch whose rows are counted from *line*; return what of it stays, and tell `side` where that went."""
+        nearest = self._near.look(screened.keys).tolist()
+        drops = dict(screened.drops)
+        for number, other in enumerate(nearest):
+            if other < 0:
                 continue
-            yield line, group, before if line != before else None
-        self._crossed(first, near, batch, file)
+            self._tally.add(FindingKind.NEAR_DUPLICATE, "row", line + screened.rows[number], file=file)
+            if self.treatments[FindingKind.NEAR_DUPLICATE] is not Treatment.DROP:
+                continue
+            if drops.get(number) in {None, *WHOLE_ROW_FIRST}:
+                drops[number] = FindingKind.NEAR_DUPLICATE
+        self.characters += screened.characters
+        self._labels.add(screened.labels)
+        self._tally.join(screened.tally, line=line, file=file)
+        for treatment, counts in screened.changed.items():
+            self._changed[treatment].update(counts)
+        self._changed[Treatment.DROP].update(drops.values())
+        before = screened.before
+        was = [before.get(number, each) for number, each in enumerate(screened.lines)] if before else screened.lines
+        self._before.update(b"\n".join((*was, b"")))
+        stay = [number for number in range(len(screened.lines)) if number not in drops] if drops else None
+        kept = Kept(screened, stay, nearest, line, file, len(self._sides))
+        self._rows_changed += len(kept.before)
+        self._sides += b"\2" * len(screened.lines)
+        return kept
 
-    def _find(self, texts: list[str]) -> dict[int, list[Span]]:
-        joined = Joined(texts)
-        found = scan(joined)
-        for place, spans in secrets_in(joined, self._screening.cache_folder).items():
-            found.setdefault(place, []).extend(spans)
-        if self._denied is not None:
-            for place, text in enumerate(texts):
-                if spans := self._denied.spans(text):
-                    found.setdefault(place, []).extend(spans)
-        return {place: settled(spans) for place, spans in sorted(found.items())}
-
-    def _text(self, row: Position, path: str, turn: dict[str, Any], spans: list[Span]) -> FindingKind | None:
-        """Count the findings of one text and change it; return the kind that makes its row go."""
-        for span in spans:
-            place = Position(row=row.row, file=row.file, field=path, start=span.start, end=span.end)
-            self._tally.add(span.kind, span.rule, place)
-        turn["content"], changed = redacted(turn["content"], spans, self.treatments, self._screening.key)
-        for span in changed:
-            self._changed[self.treatments[span.kind]][span.kind] += 1
-        return next((span.kind for span in spans if self.treatments[span.kind] is Treatment.DROP), None)
-
-    def _whole_row(self, row: int, file: int, turns: Turns, nearest: int) -> FindingKind | None:
-        """Count the findings of a row as a whole; return the kind that makes it go."""
-        kinds = []
-        if nearest >= 0:
-            kinds.append(FindingKind.NEAR_DUPLICATE)
-        if sum([len(turn["content"]) for _, turn in turns]) > LONGEST:
-            kinds.append(FindingKind.OVER_LONG)
-        answer = turns[-1][1]["content"]
-        if not answer[:1].isalnum() and not any(map(str.isalnum, answer)):
-            kinds.append(FindingKind.EMPTY_ANSWER)
-        self._labels.add(answer)
-        for kind in kinds:
-            self._tally.add(kind, "row", Position(row=row, file=file))
-        return next((kind for kind in kinds if self.treatments[kind] is Treatment.DROP), None)
-
-    def _crossed(self, first: int, near: list[int], batch: list[_Row], file: int) -> None:
-        """Count the rows that are near one on the other side; now every row of the batch has its side."""
-        for number, other in enumerate(near):
-            if other >= 0 and {self._sides[first + number], self._sides[other]} == {0, 1}:
-                self._tally.add(FindingKind.NEAR_OVERLAP, "row", Position(row=batch[number].row, file=file))
+    def side(self, kept: Kept, sides: bytes) -> None:
+        """Note the side of each row that stayed, 1 for the hold-out, and count those that are near one on the other side."""
+        places = range(len(kept.lines)) if kept.stay is None else kept.stay
+        for place, side in zip(places, sides, strict=True):
+            self._sides[kept.first + place] = side
+        for number, other in enumerate(kept.nearest):
+            if other >= 0 and {self._sides[kept.first + number], self._sides[other]} == {0, 1}:
+                self._tally.add(FindingKind.NEAR_OVERLAP, "row", kept.line + kept.rows[number], file=kept.file)
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything that was found."""
@@ -193,6 +245,25 @@ class Screen:
         )
 
 
+class Kept:
+    """What stays of a batch."""
+
+    def __init__(
+        self, screened: Screened, stay: list[int] | None, nearest: list[int], line: int, file: int, first: int
+    ) -> None:
+        self.rows, self.nearest, self.line, self.file, self.first = screened.rows, nearest, line, file, first
+        self.stay = stay
+        """The places in the batch of what stays; None when everything does."""
+        self.lines: Sequence[bytes] = screened.lines
+        self.groups: Sequence[int] | None = screened.groups
+        self.before: Mapping[int, bytes] = screened.before
+        """By the places among what stays."""
+        if stay is not None:
+            self.lines = [screened.lines[place] for place in stay]
+            self.groups = None if screened.groups is None else [screened.groups[place] for place in stay]
+            self.before = {number: screened.before[place] for number, place in enumerate(stay) if place in screened.before}
+
+
 def raise_if_refused(findings: Iterable[Finding], name: str, classification: Classification) -> None:
     """Raise `Refused` that names the kinds, counts and first places that the class does not take."""
     refused = [each for each in findings if each.treatment is Treatment.REFUSE]
@@ -209,16 +280,30 @@ def raise_if_refused(findings: Iterable[Finding], name: str, classification: Cla
     )
 
 
-def _turns(example: dict[str, Any]) -> Turns:
-    """Return each turn of an example with the path of its text."""
-    return [(_path(part, place), turn) for part, turns in example.items() for place, turn in enumerate(turns)]
+def _turns(batch: Iterable[Row]) -> tuple[list[Turn], list[int]]:
+    """Return the turns of all examples, and for each where its own end."""
+    turns: list[Turn] = []
+    ends = []
+    for _, example, _ in batch:
+        for part in example.values():
+            turns += part
+        ends.append(len(turns))
+    return turns, ends
 
 
-@lru_cache(maxsize=4096)
-def _path(part: str, place: int) -> str:
-    return f"{part}[{place}].content"
+def _path(example: dict[str, Any], place: int) -> str:
+    """Return the path of the text of an example's turn, counted through all its parts."""
+    for part, turns in example.items():
+        if place < len(turns):
+            return f"{part}[{place}].content"
+        place -= len(turns)
+    raise IndexError(place)
 
 
-def _likeness(turns: Turns) -> bytes:
-    """Return what makes a row like another: its turns without the system's, which many rows share."""
-    return "\n".join([turn["content"] for _, turn in turns if turn["role"] != "system"]).encode("utf-8", "surrogatepass")
+def _likenesses(turns: Sequence[Turn], ends: Iterable[int]) -> Iterator[bytes]:
+    """Yield what makes each row like another: its turns without the system's, which many rows share."""
+    first = 0
+    for end in ends:
+        said = [turn["content"] for turn in turns[first:end] if turn["role"] != "system"]
+        yield "\n".join(said).encode("utf-8", "surrogatepass")
+        first = end

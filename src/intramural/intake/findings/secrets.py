@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from intramural.domain.findings import FindingKind
+from intramural.intake.findings.compiled import database
 from intramural.intake.findings.scanner import Joined, fired
 from intramural.intake.findings.spans import Span
 
@@ -29,17 +30,18 @@ _MARK = re.compile(r"://[^\s/@:]{0,256}:[^\s/@]{1,256}@|xox[a-z]-|xapp-|-----BEG
 
 
 @cache
-def _gates() -> Any:
-    import hyperscan  # noqa: PLC0415 - loaded by the first scan
-
-    database = hyperscan.Database()
-    database.compile(expressions=_GATES, ids=list(range(len(_GATES))), elements=len(_GATES))
-    return database
+def gates(folder: Path | None = None) -> Any:
+    """Return the compiled gate; *folder* keeps it from one process to the next."""
+    return database(_GATES, folder)
 
 
 def may_hold_secret(text: str) -> bool:
     """Tell whether *text* is worth the rules' time."""
     return any(_MIXED.search(each[0]) for each in _TOKEN.finditer(text)) or _MARK.search(text) is not None
+
+
+class RulesMissing(Exception):
+    """There is no compiled form of the rules, and this process is not to make one."""
 
 
 @cache
@@ -51,13 +53,25 @@ def _scanner(cache_folder: Path | None) -> Any:
     return Scanner(Rules(cache=cache_folder is not None, cache_dir=cache_folder))
 
 
-def secrets_in(joined: Joined, cache_folder: Path | None) -> dict[int, list[Span]]:
-    """Return the credentials in each text that holds one; *cache_folder* keeps the compiled rules."""
+def compile_rules(cache_folder: Path) -> None:
+    """Put the compiled rules into *cache_folder* where they are not there yet; takes ten seconds."""
+    if not _is_compiled(cache_folder):
+        _scanner(cache_folder)
+
+
+def _is_compiled(cache_folder: Path) -> bool:
+    return any(cache_folder.glob("*.vscdb"))
+
+
+def secrets_in(joined: Joined, cache_folder: Path | None, *, may_compile: bool = True) -> dict[int, list[Span]]:
+    """Return the credentials in each text that holds one; *cache_folder* keeps the compiled rules. Raises `RulesMissing`."""
     found: dict[int, list[Span]] = {}
-    for number in dict.fromkeys(joined.place(end - 1)[0] for end, _ in fired(_gates(), joined)):
+    for number in dict.fromkeys(joined.number(end - 1) for end, _ in fired(gates(cache_folder), joined)):
         text = joined.texts[number]
         if not may_hold_secret(text):
             continue
+        if not may_compile and cache_folder is not None and not _is_compiled(cache_folder):
+            raise RulesMissing
         encoded = text.encode("utf-8", "surrogatepass")
         for each in _scanner(cache_folder).scan(encoded):
             if not each.visible:

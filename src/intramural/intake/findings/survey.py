@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from intramural.domain.findings import FindingKind, ScanReport, ScanScore, TypeS
 from intramural.errors import InvalidInput
 from intramural.intake.bounds import Progress
 from intramural.intake.findings.denied import DeniedTerms
+from intramural.intake.findings.names import names_in, recogniser
 from intramural.intake.findings.scanner import Joined, scan
-from intramural.intake.findings.screen import Row, Screen, Screening
+from intramural.intake.findings.screen import Screen, Screener, Screening
 from intramural.intake.findings.secrets import secrets_in
 from intramural.intake.findings.spans import settled
 from intramural.intake.rows import read_rows
@@ -22,13 +24,15 @@ BATCH = 500
 Label = tuple[FindingKind, int, int]
 
 
-def survey(rows: Iterable[Row], screening: Screening, name: str, expected_bytes: int) -> ScanReport:
-    """Return what is in *rows*; nothing is stored, nothing refused."""
-    screen = Screen(screening, expected_bytes)
+def survey(rows: Iterable[tuple[int, dict[str, Any]]], screening: Screening, name: str, expected_bytes: int) -> ScanReport:
+    """Return what is in numbered examples of one's own; nothing is stored, nothing refused."""
+    screener, screen = Screener(screening), Screen(screening, expected_bytes)
     taken = 0
-    for _ in screen.rows(rows, file=1):
-        taken += 1
-        screen.side(False)
+    numbered = iter(rows)
+    while batch := [(number, example, None) for number, example in islice(numbered, BATCH)]:
+        kept = screen.take(screener.screen(batch))
+        screen.side(kept, bytes(len(kept.lines)))
+        taken += len(batch)
     return ScanReport(source=name, rows_read=taken, fault_count=0, characters=screen.characters, findings=screen.findings())
 
 
@@ -44,9 +48,12 @@ def score(sample: Path, screening: Screening, on_progress: Progress) -> ScanScor
     def count() -> None:
         texts = [text for text, _ in batch]
         joined = Joined(texts)
-        found = scan(joined)
+        found = scan(joined, screening.cache_folder)
         for number, spans in secrets_in(joined, screening.cache_folder).items():
             found.setdefault(number, []).extend(spans)
+        if screening.names is not None:
+            for number, spans in names_in(texts, recogniser(screening.names)).items():
+                found.setdefault(number, []).extend(spans)
         denied = DeniedTerms(screening.denied) if screening.denied else None
         for number, (text, labels) in enumerate(batch):
             more = denied.spans(text) if denied else []

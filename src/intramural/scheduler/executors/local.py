@@ -16,33 +16,39 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from intramural.domain.confinement import Destination, Level
+from intramural.domain.confinement import Level
+from intramural.domain.policy import Grant
 from intramural.domain.spec import AUTO, JobSpec
 from intramural.domain.value import RunId
 from intramural.domain.workload import EXIT_FILE, LOG_FILE, PID_FILE
 from intramural.errors import IntramuralError, Unavailable
-from intramural.scheduler.executor import Phase, Signal, Status
+from intramural.scheduler.executor import NOTHING_MORE, Phase, Signal, Status
 from intramural.scheduler.executors.bell import Bell
+from intramural.scheduler.executors.bytecode import compile_ahead
 from intramural.scheduler.executors.memory import KilledForMemory
 from intramural.scheduler.executors.parent import ENTRY, Parent
 from intramural.scheduler.executors.sight import run_confinement
 from intramural.scheduler.executors.walled import Walled
-from intramural.scheduler.processes import Process, process_of
+from intramural.scheduler.processes import process_of
 from intramural.walls.confined import Confined
 from intramural.walls.level import level as machine_level
+from intramural.walls.processes import Process
 from intramural.walls.receipts import read_receipt
 
 END_SEEN_SECONDS = 1.0
 """How long a process may be gone before it counts as unseen; its parent writes the end within milliseconds."""
-SPARE_AFTER_SECONDS = 10.0
-"""How long a run has the machine to itself before the next spare takes in its libraries."""
+SPARE_AFTER_SECONDS = 3.0
+"""How long a run has the machine to itself before the next spare takes in its libraries, on processor time it leaves."""
 GIGABYTE = 10**9
+DISK = "disk"
+"""The limit, as a receipt names it."""
 SIGNALLED = 128
 """A shell's exit code for a process that a signal ended, less the signal's number."""
 
@@ -74,6 +80,7 @@ class LocalExecutor:
         self._spare_at: float | None = None
         self._parent = Parent(home, environment, entry=entry, idle_seconds=idle_seconds, notify=notify)
         self._warm = warm
+        self._compiler: subprocess.Popen[bytes] | None = None
         self._clock = clock
         self._memory = KilledForMemory()
         self._asked: set[RunId] = set()
@@ -93,17 +100,17 @@ class LocalExecutor:
             return
         if self.level is Level.NONE:
             self._parent.ensure()
-        elif self._has_spares:
+            return
+        if self._has_spares:
             self._walls().ensure_spare(self._version(), gently=False)
+        self._compiler = self._compiler or compile_ahead()
 
-    def submit(
-        self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, egress: tuple[Destination, ...] = ()
-    ) -> None:
+    def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, grant: Grant = NOTHING_MORE) -> None:
         """Start *folder* within walls, or ask a parent to; `poll` tells what came of it. Raises `Unavailable`."""
         if folder != self._folder(attempt):
             raise Unavailable(f"Run {attempt} does not lie in this home.", hint="Submit it to the executor of its own home.")
         if self.level is not Level.NONE:
-            self._submit_walled(attempt, folder, spec, keys, egress)
+            self._submit_walled(attempt, folder, spec, keys, grant)
         elif (folder / PID_FILE).exists():
             return
         elif self._warm:
@@ -111,17 +118,18 @@ class LocalExecutor:
         else:
             self._parent.once(folder, keys)
 
-    def _submit_walled(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes, egress: tuple[Destination, ...]) -> None:
+    def _submit_walled(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes, grant: Grant) -> None:
         asked = spec.resources.memory_gb
         memory = None if asked == AUTO else int(asked * GIGABYTE)
         wish = run_confinement(
             Path(os.path.realpath(self._home)),
             self._environment,
             Path(os.path.realpath(folder)),
-            egress=egress if self.level is Level.NAMESPACES else (),
+            egress=grant.egress if self.level is Level.NAMESPACES else (),
+            gpus=grant.gpus,
             memory_bytes=memory,
         )
-        fits_spare = self._warm and self._has_spares and not egress and memory is None
+        fits_spare = self._warm and self._has_spares and grant == NOTHING_MORE and memory is None
         self._walls().start(attempt, folder, keys, wish, self._version() if fits_spare else None)
         confined = self._walls().find(attempt)
         if confined is not None and confined.is_alive():
@@ -164,7 +172,7 @@ class LocalExecutor:
         return statuses
 
     def _renew_spare(self) -> None:
-        """Have a spare for the next run, at low priority: a run goes on, or may come."""
+        """Have a spare for the next run, on idle processor time: a run goes on, or may come."""
         if self._warm and self._has_spares:
             with contextlib.suppress(Unavailable):  # then the next run starts cold
                 self._walls().ensure_spare(self._version(), gently=True)
@@ -257,9 +265,10 @@ class LocalExecutor:
 def _receipt_end(confined: Confined) -> Status | None:
     """Return what the supervisor saw; None when it was killed before the end."""
     with contextlib.suppress(IntramuralError):
-        code = read_receipt(confined.folder).exit_code
+        receipt = read_receipt(confined.folder)
+        code, full = receipt.exit_code, receipt.stopped_for == DISK
         if code is not None and code > SIGNALLED:
-            return Status(phase=Phase.ENDED, signal=code - SIGNALLED)
+            return Status(phase=Phase.ENDED, signal=code - SIGNALLED, disk_full=full)
         return None if code is None else Status(phase=Phase.ENDED, exit_code=code)
     return None
 

@@ -30,6 +30,9 @@ class KeyProvider(Protocol):
     def destroy(self, wrapped: WrappedKey) -> bool:
         """Destroy the own key that wraps *wrapped*; tell whether it is gone now. A shared key is never destroyed."""
 
+    def own_key(self, own: str) -> str | None:
+        """Return what the own key asked for as *own* is called; None for a provider that has none."""
+
     def describe(self) -> ProviderDescription:
         """Say where the key is and whether it can be used now; raises nothing."""
 

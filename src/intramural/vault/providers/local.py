@@ -192,6 +192,10 @@ class ShelfKeys:
             self._shelf.remove(wrapped.key)
         return self._shelf.read(wrapped.key) is None
 
+    def own_key(self, own: str) -> str | None:
+        """Return the name that was asked for."""
+        return own
+
     def describe(self) -> ProviderDescription:
         """Say which file, and whether it opens."""
         version, problem = None, None

@@ -88,6 +88,10 @@ class Pkcs11Keys:
                 each.destroy()
             return not self._versions(session, names, wrapped.key)
 
+    def own_key(self, own: str) -> str | None:
+        """Return the name with the customer's key before it."""
+        return f"{self._key}-{own}"
+
     def describe(self) -> ProviderDescription:
         """Say which token, and whether it opens."""
         version, problem = None, None

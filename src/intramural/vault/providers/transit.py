@@ -76,6 +76,10 @@ class TransitKeys:
             self._ask("DELETE", f"keys/{name}", None)
         return self._version(name) is None
 
+    def own_key(self, own: str) -> str | None:
+        """Return the name with the customer's key before it."""
+        return f"{self._key}-{own}"
+
     def describe(self) -> ProviderDescription:
         """Say which address, and whether it answers."""
         version, problem = None, None
