@@ -240,8 +240,9 @@ def _sole(home: Path) -> Iterator[Sole | None]:
         before = os.read(lock, 1024).decode().strip()
         is_local = before.partition(":")[0] == os.uname().nodename
         sole = Sole(holder=_holder(), predecessor=before if is_local else None, lock=lock)
-        os.truncate(lock, 0)
-        os.pwrite(lock, f"{sole.holder}\n".encode(), 0)
+        # one write over the old name: whoever dies or reads here finds a name
+        written = os.pwrite(lock, f"{sole.holder}\n".ljust(len(before) + 1).encode(), 0)
+        os.truncate(lock, written)
         yield sole
     finally:
         os.close(lock)

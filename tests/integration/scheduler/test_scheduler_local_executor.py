@@ -17,6 +17,7 @@ from intramural.domain.spec import JobSpec
 from intramural.errors import Unavailable
 from intramural.scheduler.executor import Phase
 from intramural.scheduler.executors.local import LocalExecutor
+from intramural.walls.cgroup import started
 from intramural.walls.processes import Process
 
 SPEC = JobSpec(name="n", base="b", data="d")
@@ -265,7 +266,7 @@ def test_an_idle_parent_leaves(home, make_executor):
     executor.prepare()
     parent = warm_parent(home)
 
-    until(lambda: not Path(f"/proc/{parent}").exists() or Path(f"/proc/{parent}/stat").read_text().split()[2] == "Z")
+    until(lambda: started(parent) is None)
 
     assert not (home / "warm.sock").exists()
 

@@ -115,6 +115,7 @@ def test_a_run_shows_no_key_and_no_row_to_others_and_leaves_no_core(new_run, run
     run = new_run("run", train_rows=ROWS, sealed=KEY, train={"steps": 300})
     pid = runner.start(run, LINE)
     until(lambda: events(run, "step") if (run / "events.jsonl").exists() else None)
+    os.kill(pid, signal.SIGSTOP)  # holds still while it is looked at
     proc = Path(f"/proc/{pid}")
 
     seen = (proc / "environ").read_bytes() + (proc / "cmdline").read_bytes()
