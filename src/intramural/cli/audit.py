@@ -11,6 +11,7 @@ import click
 
 from intramural.cli.leaks import leak_test
 from intramural.cli.output import facts, json_option, note, table, write_json
+from intramural.cli.progress import counting
 from intramural.cli.session import connect
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def _verify_file(file: Path, key: Path | None) -> AuditCheck:
         raise InvalidInput(
             f"The public key {key} cannot be read.", hint="Name the file with --key; it is keys/audit.pub of the home."
         ) from error
-    return check_audit_file(file, PublicKey.read(line))
+    public = PublicKey.read(line)
+    with counting(f"Verifying {file.name}") as report:
+        return check_audit_file(file, public, lambda done, total: report(done, total, "reading"))
 
 
 @audit.command()

@@ -2,13 +2,19 @@
 An exported trail, checked offline: the file and the public key are all it needs.
 
 Each line is also derived anew from its body, so that what a reader sees is what was signed.
+A long file is checked in parts by a process for each core; a part that does not hold, or
+does not follow from the one before, is read again line by line, which names what is wrong.
 """
 
 from __future__ import annotations
 
 import binascii
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +22,17 @@ from orjson import loads
 
 from intramural.connectors.ocsf import KIND_NAMES, UNMAPPED, ocsf_line, written
 from intramural.domain.audit import AuditCheck
-from intramural.domain.audit_chain import HINT, Link, TrailCheck
+from intramural.domain.audit_chain import HINT, ChainCheck, Link, TrailCheck
 from intramural.domain.audit_head import PublicKey, TrailHead
 from intramural.errors import IntegrityFailure, InvalidInput
 
 BATCH = 1_000
 """Lines at once: more no longer fit a processor's cache."""
+PART_BYTES = 16 << 20
+"""What a process checks at once; a longer file is worth starting processes."""
+MOST_PROCESSES = 16
 LONGEST_LINE = 1 << 20
-"""Bytes from the end of a file in which its last line begins."""
+"""Bytes before the end of a line in which it begins."""
 KIND_NUMBERS = {name: number for number, name in KIND_NAMES.items()}
 StoredRow = tuple[int, int, int, bytes | None, bytes | None, bytes, bytes]
 """A `Link` without its names, of which there are millions."""
@@ -32,8 +41,24 @@ NOT_A_LINE = (ValueError, KeyError, TypeError, AttributeError, binascii.Error)
 """What reading something else than a line of ours as one may raise."""
 
 
-def check_audit_file(file: Path, key: PublicKey) -> AuditCheck:
-    """Check an OCSF export. Raises `IntegrityFailure` that names the first bad entry, `InvalidInput` for another file."""
+def processes() -> Executor:
+    """Return a pool of processes, one for each core."""
+    return ProcessPoolExecutor(min(len(os.sched_getaffinity(0)), MOST_PROCESSES), get_context("spawn"))
+
+
+def check_audit_file(
+    file: Path,
+    key: PublicKey,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    part_bytes: int = PART_BYTES,
+    crew: Callable[[], Executor] = processes,
+) -> AuditCheck:
+    """
+    Check an OCSF export; *report* hears how many of its bytes are done, *crew* makes who checks more than one part.
+
+    Raises `IntegrityFailure` that names the first bad entry, `InvalidInput` for another file.
+    """
     first, last = _ends(file)
     try:
         note = last.get("head")
@@ -55,7 +80,10 @@ def check_audit_file(file: Path, key: PublicKey) -> AuditCheck:
         )
     size, root = key.verify(note)
     check = TrailCheck({size: root}, start)
-    for batch in _batches(file, start.leaf):
+    size_in_bytes = file.stat().st_size
+    places = list(pairwise([*range(0, size_in_bytes, part_bytes), size_in_bytes]))
+    done = _check_parts(file, check, places, crew, report) if len(places) > 1 else 0
+    for batch in _batches(file, check.leaf, done, check.size - start.size + 1):
         check.feed(batch)
     check.finish()
     if check.tree.size > size:
@@ -77,11 +105,8 @@ def _ends(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the first and the last line say of the chain."""
     try:
         with open(file, "rb") as lines:
-            first = lines.readline()
-            end = lines.seek(0, os.SEEK_END)
-            lines.seek(max(0, end - LONGEST_LINE))
-            last = lines.read().rstrip(b"\n").rpartition(b"\n")[2]
-        found = [_chain(line) for line in (first, last)]
+            first, end = lines.readline(), lines.seek(0, os.SEEK_END)
+        found = [_chain(line) for line in (first, _line_to(file, end))]
     except OSError as error:
         raise InvalidInput(f"{file} cannot be read: {os.strerror(error.errno or 0)}.", hint="Name an exported file.") from error
     except NOT_A_LINE:
@@ -98,10 +123,74 @@ def _chain(line: bytes) -> dict[str, Any]:
     return chain
 
 
-def _batches(file: Path, before: bytes) -> Iterator[list[StoredRow]]:
+def _check_parts(
+    file: Path,
+    check: TrailCheck,
+    places: list[tuple[int, int]],
+    crew: Callable[[], Executor],
+    report: Callable[[int, int], None],
+) -> int:
+    """Check what holds of a long file, a part each; return the bytes that need no second look."""
+    done = 0
+    begins = [check.start, *[None] * (len(places) - 1)]
+    pool = crew()
+    try:
+        for part, end in pool.map(check_part, [file] * len(places), places, begins):
+            if part is None or not check.join(part):
+                break
+            done = end
+            report(done, places[-1][1])
+    except BrokenProcessPool:
+        pass  # short of memory, perhaps: one process goes on alone
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return done
+
+
+def check_part(file: Path, place: tuple[int, int], start: tuple[int, bytes, int] | None) -> tuple[ChainCheck | None, int]:
+    """
+    Check the lines that begin at a place of a file, and return where they end; nothing when they do not hold.
+
+    Without *start* they are taken to follow from the line before, whatever it says: that is for the caller to compare.
+    """
+    begin, end = (_line_from(file, each) for each in place)
+    try:
+        if start is None:
+            before = _chain(_line_to(file, begin))
+            start = before["seq"], fromhex(before["leaf"]), before["at"]
+        check = ChainCheck(*start)
+        for batch in _batches(file, check.leaf, begin, 1, end):
+            check.feed(batch)
+    except (IntegrityFailure, *NOT_A_LINE):
+        return None, begin
+    return check, end
+
+
+def _line_from(file: Path, place: int) -> int:
+    """Return where the first line begins that does not begin before *place*."""
+    with open(file, "rb") as lines:
+        if place:
+            lines.seek(place - 1)
+            lines.readline()
+        return lines.tell()
+
+
+def _line_to(file: Path, end: int) -> bytes:
+    """Return the line that ends at *end*."""
+    with open(file, "rb") as lines:
+        lines.seek(max(0, end - LONGEST_LINE))
+        return lines.read(min(end, LONGEST_LINE)).rstrip(b"\n").rpartition(b"\n")[2]
+
+
+def _batches(file: Path, before: bytes, begin: int, first: int, end: int | None = None) -> Iterator[list[StoredRow]]:
+    """Read the lines between two places, the first of which is number *first*."""
     batch: list[StoredRow] = []
     with open(file, "rb") as lines:
-        for number, line in enumerate(lines, 1):
+        lines.seek(begin)
+        for number, line in enumerate(lines, first):
+            if end is not None and begin >= end:
+                break
+            begin += len(line)
             row, says_so = _as_written(line, before.hex()), True
             if row is None:
                 try:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from intramural.domain.audit import RecordKind
 from intramural.domain.audit_head import TrailHead
@@ -73,34 +73,30 @@ def leaf_of(record: bytes) -> bytes:
     return sha256(b"\0" + record).digest()
 
 
-class TrailCheck:
+class ChainCheck:
     """
-    Checks a trail entry by entry, from any place on.
+    Checks that entries are whole and follow from each other, from any place on; what was signed, it does not know.
 
-    Whoever reads a part of a trail starts from the frontier before it: a wrong one leads to
-    another root than the signed one. Every method raises `IntegrityFailure` that names the
-    first bad entry.
+    Every method raises `IntegrityFailure` that names the first bad entry.
     """
 
-    def __init__(self, heads: Mapping[int, bytes], start: TrailHead | None = None) -> None:
-        start = start or TrailHead()
-        self.first = start.size + 1
-        self.leaf = start.leaf
-        self.last_at = start.last_at
-        self.tree = Tree(start.size, start.frontier)
+    def __init__(self, size: int = 0, leaf: bytes = TrailHead.leaf, last_at: int = 0) -> None:
+        self.start = (size, leaf, last_at)
+        """How many entries are before the first, the last one's leaf hash, and its time."""
+        self.size, self.leaf, self.last_at = self.start
+        self.leaves: list[bytes] = []
+        """The leaf hashes that were not added to a tree yet."""
         self.pruned: list[tuple[int, int]] = []
         """Place and kind of each entry without a body."""
         self.clock_set_back = 0
-        self._good = start.size
-        self._heads = {size: root for size, root in sorted(heads.items()) if size > start.size}
         self._through: Counter[str] = Counter()
         """The last place of each kind that a recorded act pruned, and below how many it pruned."""
         self._bodies: Counter[str] = Counter()
 
     def feed(self, links: Sequence[tuple[int, int, int, bytes | None, bytes | None, bytes, bytes]]) -> None:
         """Check the next entries."""
-        expected, before, last_at = self.tree.size + 1, self.leaf, self.last_at
-        pack, leaves = _HASHED.pack, []
+        expected, before, last_at = self.size + 1, self.leaf, self.last_at
+        pack, leaves = _HASHED.pack, self.leaves
         for seq, at, kind, body, salt, commitment, leaf in links:
             try:
                 bound = sha256(salt + body).digest() == commitment if body is not None else salt is None  # type: ignore[operator]  # no salt, no bytes: TypeError
@@ -108,7 +104,7 @@ class TrailCheck:
             except (TypeError, struct.error):
                 bound = chained = False
             if not (bound and chained):
-                self._blame(expected, Link(seq, at, kind, body, salt, commitment, leaf), bound=bound)
+                _blame(expected, Link(seq, at, kind, body, salt, commitment, leaf), bound=bound)
             if body is None:
                 self.pruned.append((seq, kind))
             elif kind == 0:
@@ -117,8 +113,54 @@ class TrailCheck:
                 self.clock_set_back += 1
             leaves.append(leaf)
             expected, before, last_at = expected + 1, leaf, at
-        self.leaf, self.last_at = before, last_at
-        self._grow(leaves)
+        self.size, self.leaf, self.last_at = expected - 1, before, last_at
+
+    def join(self, part: ChainCheck) -> bool:
+        """Take over what was checked elsewhere; False when that does not begin where this ends."""
+        if part.start != (self.size, self.leaf, self.last_at):
+            return False
+        self.size, self.leaf, self.last_at = part.size, part.leaf, part.last_at
+        self.leaves += part.leaves
+        self.pruned += part.pruned
+        self.clock_set_back += part.clock_set_back
+        self._through |= part._through
+        self._bodies += part._bodies
+        return True
+
+    def _read_trail_act(self, body: bytes) -> None:
+        """Learn from a prune act which bodies may be missing."""
+        act = json.loads(body)
+        if act["action"] == "audit:prune":
+            for kind, through in act["detail"]["through"].items():
+                self._through[kind] = max(through, self._through[kind])
+            self._bodies.update(act["detail"]["bodies"])
+
+
+class TrailCheck(ChainCheck):
+    """
+    Checks a trail entry by entry, from any place on, against its signed heads.
+
+    Whoever reads a part of a trail starts from the frontier before it: a wrong one leads to
+    another root than the signed one.
+    """
+
+    def __init__(self, heads: Mapping[int, bytes], start: TrailHead | None = None) -> None:
+        start = start or TrailHead()
+        super().__init__(start.size, start.leaf, start.last_at)
+        self.tree = Tree(start.size, start.frontier)
+        self._good = start.size
+        self._heads = {size: root for size, root in sorted(heads.items()) if size > start.size}
+
+    def feed(self, links: Sequence[tuple[int, int, int, bytes | None, bytes | None, bytes, bytes]]) -> None:
+        """Check the next entries."""
+        super().feed(links)
+        self._grow()
+
+    def join(self, part: ChainCheck) -> bool:
+        """Take over what was checked elsewhere; False when that does not begin where this ends."""
+        joined = super().join(part)
+        self._grow()
+        return joined
 
     def finish(self, end: TrailHead | None = None) -> None:
         """Check what only the end shows: a cut tail, an edited head, bodies that no recorded act pruned."""
@@ -151,8 +193,9 @@ class TrailCheck:
                     "body_removed",
                 )
 
-    def _grow(self, leaves: list[bytes]) -> None:
+    def _grow(self) -> None:
         """Grow the tree, and compare it with each signed head on the way."""
+        leaves, self.leaves = self.leaves, []
         start, done = self.tree.size, 0
         for size in [each for each in self._heads if start < each <= start + len(leaves)]:
             self.tree.extend(leaves[done : size - start])
@@ -167,28 +210,6 @@ class TrailCheck:
             self._good = size
         self.tree.extend(leaves[done:])
 
-    def _read_trail_act(self, body: bytes) -> None:
-        """Learn from a prune act which bodies may be missing."""
-        act = json.loads(body)
-        if act["action"] == "audit:prune":
-            for kind, through in act["detail"]["through"].items():
-                self._through[kind] = max(through, self._through[kind])
-            self._bodies.update(act["detail"]["bodies"])
-
-    def _blame(self, expected: int, link: Link, *, bound: bool) -> None:
-        seq = link.seq
-        if seq != expected:
-            missing = f"Entry {expected} is" if seq == expected + 1 else f"Entries {expected} to {seq - 1} are"
-            if not isinstance(seq, int) or seq < expected:
-                raise _broken(expected, f"Entry {expected} is out of its place.", "moved")
-            raise _broken(expected, f"{missing} missing.", "removed")
-        if not bound:
-            raise _broken(seq, f"Entry {seq} was changed: its body is not the one that was written.", "changed")
-        written = _place_in(link.body)
-        if written not in (seq, None):
-            raise _broken(seq, f"Entry {seq} was moved: it was written as entry {written}.", "moved")
-        raise _broken(seq, f"Entry {seq} was changed: it does not follow from the entry before it.", "changed")
-
 
 def trail_leaves(batches: Iterable[Sequence[Sequence[Any]]], note: str | None = None) -> TrailHead:
     """Return the end of a trail as its stored leaves have it; nothing is checked."""
@@ -197,6 +218,22 @@ def trail_leaves(batches: Iterable[Sequence[Sequence[Any]]], note: str | None = 
         tree.extend([Link(*each).leaf for each in rows])
         at, leaf = Link(*rows[-1]).at, Link(*rows[-1]).leaf
     return TrailHead(tree.size, at, leaf, tree.frontier, note)
+
+
+def _blame(expected: int, link: Link, *, bound: bool) -> NoReturn:
+    """Raise what is wrong with *link*."""
+    seq = link.seq
+    if seq != expected:
+        missing = f"Entry {expected} is" if seq == expected + 1 else f"Entries {expected} to {seq - 1} are"
+        if not isinstance(seq, int) or seq < expected:
+            raise _broken(expected, f"Entry {expected} is out of its place.", "moved")
+        raise _broken(expected, f"{missing} missing.", "removed")
+    if not bound:
+        raise _broken(seq, f"Entry {seq} was changed: its body is not the one that was written.", "changed")
+    written = _place_in(link.body)
+    if written not in (seq, None):
+        raise _broken(seq, f"Entry {seq} was moved: it was written as entry {written}.", "moved")
+    raise _broken(seq, f"Entry {seq} was changed: it does not follow from the entry before it.", "changed")
 
 
 def _place_in(body: Any) -> int | None:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from hashlib import sha256
 
 import pytest
@@ -29,8 +31,14 @@ def owner_of_trail(make_context):
     return ctx
 
 
+@pytest.fixture(params=[None, 1, 700, 3000], ids=["whole", "a byte", "a line", "some lines"])
+def in_parts(request):
+    """How much of a file is checked at once; more than one part by threads, which start sooner than processes."""
+    return {} if request.param is None else {"part_bytes": request.param, "crew": lambda: ThreadPoolExecutor(2)}
+
+
 @pytest.fixture
-def exported(owner_of_trail, tmp_path):
+def exported(owner_of_trail, in_parts, tmp_path):
     """The file, its lines, and a way to check it after a change."""
     file = tmp_path / "trail.jsonl"
     export_audit(owner_of_trail, file)
@@ -39,7 +47,7 @@ def exported(owner_of_trail, tmp_path):
     def check(lines=None, signed_by=key):
         if lines is not None:
             file.write_text("".join(each if isinstance(each, str) else json.dumps(each) + "\n" for each in lines))
-        return check_audit_file(file, signed_by)
+        return check_audit_file(file, signed_by, **in_parts)
 
     check.lines = lambda: [json.loads(each) for each in file.read_text().splitlines()]
     check.file = file
@@ -54,22 +62,48 @@ def test_an_exported_file_is_checked_offline(exported):
     assert exported.file.stat().st_mode & 0o777 == 0o600
 
 
-def test_later_entries_can_be_exported_alone_and_still_be_checked(owner_of_trail, exported, tmp_path):
+def test_every_core_checks_a_part_and_tells_how_far_it_is(owner_of_trail, tmp_path):
+    acts(owner_of_trail, *[str(each) for each in range(50)])
+    file, told = tmp_path / "long.jsonl", []
+    export_audit(owner_of_trail, file)
+
+    check = check_audit_file(file, owner_of_trail.audit_key.public(), lambda *each: told.append(each), part_bytes=5000)
+
+    size = file.stat().st_size
+    assert (check.entries, check.signed) == (56, 56)
+    assert len(told) > 5
+    assert told == sorted(told)
+    assert told[-1] == (size, size)
+
+
+def test_processes_that_die_leave_the_work_to_this_one(owner_of_trail, tmp_path):
+    class Dying(ThreadPoolExecutor):
+        def map(self, *work):
+            raise BrokenProcessPool
+
+    export_audit(owner_of_trail, tmp_path / "trail.jsonl")
+
+    check = check_audit_file(tmp_path / "trail.jsonl", owner_of_trail.audit_key.public(), part_bytes=700, crew=lambda: Dying(1))
+
+    assert check.entries == 6
+
+
+def test_later_entries_can_be_exported_alone_and_still_be_checked(owner_of_trail, exported, in_parts, tmp_path):
     acts(owner_of_trail, "f", "g")
     done = export_audit(owner_of_trail, tmp_path / "more.jsonl", after=6)
 
-    check = check_audit_file(tmp_path / "more.jsonl", owner_of_trail.audit_key.public())
+    check = check_audit_file(tmp_path / "more.jsonl", owner_of_trail.audit_key.public(), **in_parts)
 
     assert (done.first, done.last, done.entries) == (7, 9, 3)
     assert (check.first, check.entries, check.signed) == (7, 3, 9)
 
 
-def test_a_pruned_trail_is_whole_in_a_file_too(owner_of_trail, clock, tmp_path):
+def test_a_pruned_trail_is_whole_in_a_file_too(owner_of_trail, clock, in_parts, tmp_path):
     clock.wait(11 * 24 * 3600)
     prune_audit(owner_of_trail)
     export_audit(owner_of_trail, tmp_path / "pruned.jsonl")
 
-    assert check_audit_file(tmp_path / "pruned.jsonl", owner_of_trail.audit_key.public()).pruned == 5
+    assert check_audit_file(tmp_path / "pruned.jsonl", owner_of_trail.audit_key.public(), **in_parts).pruned == 5
 
 
 @pytest.mark.parametrize(
@@ -162,6 +196,15 @@ def test_every_change_of_a_file_is_found_and_its_place_named(exported, name):
         exported(change(exported.lines()))
 
     assert caught.value.about.get("seq") == seq
+
+
+def test_a_line_that_is_no_entry_is_named_by_its_number(exported):
+    lines = exported.lines()
+
+    with pytest.raises(IntegrityFailure, match="Line 5 is damaged") as caught:
+        exported([*lines[:4], "oops\n", *lines[4:]])
+
+    assert caught.value.about["line"] == 5
 
 
 def test_a_file_that_another_key_signed_is_refused(exported):
