@@ -8,6 +8,7 @@ Whatever the commands start becomes a child of this process when its own parent 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import signal
@@ -201,12 +202,11 @@ class Watch:
             return
         if path.startswith("/proc/") and place.startswith("/proc/"):
             return  # the kernel's own, such as the map of users that a process writes for its namespace
-        self._searched[key] = state
-        self.files.add(state[:2])
+        content = _read(path, status) if status.st_size <= MOST_BYTES else b""
         if status.st_size > MOST_BYTES:
             self.unread.add(f"{place}: larger than 1 GiB")
-            return
-        content = Path(path).read_bytes()
+        self._searched[key] = state
+        self.files.add(state[:2])
         self.bytes += len(content)
         self._note(search(self._nest, content), place, fields_belong=self._may_hold_fields(path))
 
@@ -236,6 +236,21 @@ def _name_of(line: str) -> str:
 def _writes(pid: int, descriptor: str) -> bool:
     flags = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text().split("flags:", 1)[1].split()[0]
     return int(flags, 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def _read(path: str, status: os.stat_result) -> bytes:
+    """Return what is in the file that *status* is of. Raises `FileNotFoundError` where something else is there by now."""
+    try:
+        # a process's descriptor may have become a pipe, which must neither be waited for nor emptied
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # or a socket
+            raise FileNotFoundError(path) from None
+        raise
+    with open(file, "rb") as opened:
+        if not os.path.samestat(os.fstat(file), status):
+            raise FileNotFoundError(path)
+        return opened.read()
 
 
 def _reap() -> None:
