@@ -27,12 +27,11 @@ import time
 from pathlib import Path
 
 from intramural.app.readers import ConfinedReaders
-from intramural.intake.add import IngestOptions, ingest
+from intramural.intake.add import IngestOptions, ingest, score_sample
 from intramural.intake.crew import Team
 from intramural.intake.findings.scanner import Joined, scan
 from intramural.intake.findings.screen import Screening
-from intramural.intake.findings.survey import score
-from intramural.intake.sources import list_sources
+from intramural.intake.sources import list_sources, one_file
 from intramural.intake.tokens import statistics
 from intramural.sealing import Keyring, ScopeKey, SealContext, SealedFiles
 
@@ -146,7 +145,7 @@ def compare_presidio(texts: Path, characters: int, rules_rate: float, sample: Pa
     print(f"ratio              {rules_rate / rate:9.0f}")
     if sample is None:
         return
-    ours = {each.kind.value: each for each in score(sample, Screening(), lambda *_: None).scores}
+    ours = {each.kind.value: each for each in score_sample(one_file(sample), Screening(), lambda *_: None).scores}
     print(f"\n{'kind':8}{'labelled':>9}{'recall':>9}{'Presidio':>9}{'precision':>11}{'Presidio':>9}")
     for kind, counts in peer(sample)["scores"].items():
         if counts["labelled"] and kind in ours:

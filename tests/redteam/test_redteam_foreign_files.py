@@ -16,11 +16,13 @@ from intramural.domain.confinement import Level
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.errors import InvalidInput, Unavailable
 from intramural.intake import crew
-from intramural.intake.add import IngestOptions, ingest
+from intramural.intake.add import IngestOptions, ingest, score_sample
 from intramural.intake.crew import Team
 from intramural.intake.findings.screen import Screener, Screening
+from intramural.intake.labelled import compare, compared_from, frame_of_compared
 from intramural.intake.pieces import HEAD, MOST_BYTES, FrameKind, Piece, frame_of, piece_from
 from intramural.intake.reading import ReadAs, Reading
+from intramural.intake.sources import one_file
 from intramural.walls.worker import worker
 
 ROWS = [{"prompt": f"question {n} about the meter in the cellar", "completion": f"answer {n}"} for n in range(40)]
@@ -253,3 +255,69 @@ def test_names_of_files_are_no_paths_inside(tmp_path):
     found, _ = add(tmp_path, real(Level.NAMESPACES), LINES, str(name))
 
     assert found.rows_read == len(ROWS)
+
+
+SAMPLE = [{"text": f"write to u{n}@example.com", "spans": [{"kind": "email", "start": 9, "end": 20}]} for n in range(12_000)]
+
+
+def score(tmp_path, start, rows=SAMPLE, workers=1):
+    file = tmp_path / "sample.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    screening, heard = Screening(cache_folder=tmp_path / "rules"), []
+    if start is None:
+        return score_sample(one_file(file), screening, lambda *each: heard.append(each)), heard
+    with Team(start, rules=tmp_path / "rules", size=workers) as team:
+        return score_sample(one_file(file), screening, lambda *each: heard.append(each), team), heard
+
+
+@pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK])
+def test_a_labelled_sample_is_read_within_walls_and_scored_the_same(tmp_path, level):
+    alone, _ = score(tmp_path, None)
+
+    shared, heard = score(tmp_path, real(level), workers=2)
+
+    assert shared == alone
+    assert [(each.kind, each.recall, each.precision) for each in shared.scores] == [(FindingKind.EMAIL, 1.0, 1.0)]
+    assert shared.documents == len(SAMPLE)
+    assert len(heard) > 2
+    assert heard == sorted(heard)
+
+
+def test_what_took_over_the_reader_of_a_sample_reaches_nothing(tmp_path, world):
+    say = 'body = json.dumps([json.dumps(found), ""]).encode(); os.write(output, b"X" + len(body).to_bytes(8, "little") + body)'
+    (tmp_path / "secret").mkdir()
+
+    with pytest.raises(InvalidInput) as caught:
+        score(tmp_path, taken_over(tmp_path, say, closed=str(tmp_path / "secret"), port=world["tcp"]))
+
+    assert json.loads(caught.value.message) == {"home": False, "network": False, "system": False, "writes": False}
+
+
+def test_a_wrong_label_is_named_from_within(tmp_path):
+    with pytest.raises(InvalidInput, match=r"sample\.jsonl, line 2: a span is"):
+        score(tmp_path, real(Level.NAMESPACES), [*SAMPLE[:1], {"text": "zebra", "spans": [{"kind": "email"}]}])
+
+
+@pytest.mark.parametrize(
+    ("what", "instead"),
+    [
+        (b'"documents":2', b'"documents":-2'),
+        (b'"documents":2', b'"documents":"2"'),
+        (b'"email":2', b'"email":2.5'),
+        (b'"email":2', b'"zebra":2'),
+        (b'"labelled":{', b'"labeled":{'),
+        (b'"PERSON":1', b'"a row of mine":1'),
+        (b'"PERSON":1', b'"PERSON":true'),
+        (b'"unknown":{', b'"unknown":7,"more":{'),
+        (b'"counts":{', b'"counts":[{'),
+    ],
+)
+def test_no_count_of_a_sample_is_taken_on_trust(what, instead):
+    spans = [*SAMPLE[0]["spans"], {"kind": "PERSON", "start": 0, "end": 1}]
+    rows = [(1, {**SAMPLE[0], "spans": spans}), (2, SAMPLE[1])]
+    body = b"".join(frame_of_compared(compare("sample", rows, Screener(Screening()))))[HEAD.size :]
+    assert compared_from(body).documents == 2
+    assert what in body
+
+    with pytest.raises(Unavailable):
+        compared_from(body.replace(what, instead, 1))

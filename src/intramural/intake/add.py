@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from intramural.domain.dataset import ExampleKind, Fault, Split
-from intramural.domain.findings import Finding, Provenance, Redaction, ScanReport
+from intramural.domain.findings import Finding, Provenance, Redaction, ScanReport, ScanScore
 from intramural.domain.value import Digest, Value
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.intake.bounds import Progress
-from intramural.intake.crew import Read, Team, crew
+from intramural.intake.crew import Read, Team, compared, crew
 from intramural.intake.findings.screen import Kept, Screen, Screening, raise_if_refused
 from intramural.intake.formats import FORMATS, Format, shown_names
 from intramural.intake.index import INDEX_FILE
+from intramural.intake.labelled import Compared
 from intramural.intake.pieces import KEPT_FAULTS, MOST_NAMES, Piece
 from intramural.intake.reading import AUTO, ReadAs, Reading, raise_if_faulty
 from intramural.intake.sides import Sides
@@ -28,7 +29,7 @@ from intramural.intake.sources import Source, SourceFile, as_source
 from intramural.intake.stored import HOLDOUT_FILE, PLAIN, TRAIN_FILE, example_digests
 from intramural.sealing import Files
 
-__all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest", "scan_source"]
+__all__ = ["AUTO", "IngestOptions", "Ingested", "example_digests", "ingest", "scan_source", "score_sample"]
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,17 @@ def scan_source(source: Path | Source, options: IngestOptions, on_progress: Prog
         files=tuple(each.name for each in source.files),
         skipped_files={**source.skipped},
     )
+
+
+def score_sample(source: Source, screening: Screening, on_progress: Progress, team: Team | None = None) -> ScanScore:
+    """Return precision and recall on a labelled sample, by overlap. Raises `InvalidInput` that names the line, not its text."""
+    total = Compared()
+    for part in compared(source.files[0], screening, team):
+        total.add(part)
+        on_progress(part.done, source.size)
+    if not total.documents:
+        raise InvalidInput(f"{source.name} holds no document.", hint="One JSON object a line: text and spans.")
+    return total.score()
 
 
 def _raise_if_faulty(reading: Reading, source: Source, options: IngestOptions, before: int = 0) -> None:

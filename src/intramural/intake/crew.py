@@ -20,12 +20,13 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from intramural.errors import InvalidInput, Unavailable
 from intramural.intake.findings.scanner import anchors
 from intramural.intake.findings.screen import Screening
 from intramural.intake.findings.secrets import compile_rules, gates
+from intramural.intake.labelled import Compared, compared_from
 from intramural.intake.pieces import HEAD, MOST_BYTES, FrameKind, Piece, not_believed, piece_from
 from intramural.intake.reading import ReadAs
 from intramural.intake.sources import SourceFile
@@ -54,6 +55,8 @@ class Start(Protocol):
 
 Read = Callable[[SourceFile], Iterator[Piece]]
 """Yields the pieces of the next file. Raises `InvalidInput` for one that cannot be read."""
+T = TypeVar("T")
+Decode = Callable[[bytes], T]
 
 
 class Team:
@@ -89,16 +92,26 @@ def crew(source: Sequence[SourceFile], how: ReadAs, screening: Screening, team: 
 
     Without a *team* they are read in this process, which is for rows that are one's own.
     """
+    return _crew(source, Orders(how, screening), team, FrameKind.PIECE, piece_from)
+
+
+def compared(source: SourceFile, screening: Screening, team: Team | None) -> Iterator[Compared]:
+    """Yield the counts of a labelled sample, part by part. Raises `InvalidInput`."""
+    yield from _crew([source], Orders(ReadAs(), screening, labelled=True), team, FrameKind.SCORE, compared_from)(source)
+
+
+def _crew(
+    source: Sequence[SourceFile], orders: Orders, team: Team | None, kind: FrameKind, decode: Decode[T]
+) -> Callable[[SourceFile], Iterator[T]]:
     if team is None:
-        return _here(how, screening)
-    orders = Orders(how, screening, of=len(team.members))
+        return _here(orders, kind, decode)
     for mine, worker in enumerate(team.members):
-        worker.order(replace(orders, mine=mine))
+        worker.order(replace(orders, mine=mine, of=len(team.members)))
     handing = _Handing(team.members, source, team.rules)
     if team.rules is not None:  # for the next time: within walls nothing can be kept
         anchors(team.rules)
         gates(team.rules)
-    return handing.read
+    return lambda file: (_decoded(each, body, kind, decode) for each, body in handing.frames(file))
 
 
 def _worth(source: Iterable[SourceFile]) -> int:
@@ -108,17 +121,17 @@ def _worth(source: Iterable[SourceFile]) -> int:
     return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
 
 
-def _here(how: ReadAs, screening: Screening) -> Read:
-    reader = Reader(Orders(how, screening))
+def _here(orders: Orders, wanted: FrameKind, decode: Decode[T]) -> Callable[[SourceFile], Iterator[T]]:
+    reader = Reader(orders)
 
-    def read(file: SourceFile) -> Iterator[Piece]:
+    def read(file: SourceFile) -> Iterator[T]:
         with file.open() as opened:
             for parts in reader.frames(opened, Task(file.name, file.size, 0, alone=True)):
                 body = b"".join(parts)
                 kind, _ = HEAD.unpack_from(body)
                 if kind == FrameKind.END.value:
                     return
-                yield _piece(kind, body[HEAD.size :])
+                yield _decoded(kind, body[HEAD.size :], wanted, decode)
 
     return read
 
@@ -132,7 +145,8 @@ class _Handing:
         self._handed: deque[Task] = deque()
         self._hand_out()
 
-    def read(self, file: SourceFile) -> Iterator[Piece]:
+    def frames(self, file: SourceFile) -> Iterator[tuple[bytes, bytes]]:
+        """Yield kind and body of what is said of the next file."""
         self._hand_out()
         task = self._handed.popleft()
         if task.name != file.name:
@@ -143,7 +157,7 @@ class _Handing:
             kind, body = self._next(worker)
             if kind == FrameKind.END.value:
                 break
-            yield _piece(kind, body)
+            yield kind, body
         for other in team:
             if other is not worker and self._next(other)[0] != FrameKind.END.value:
                 raise not_believed()
@@ -169,9 +183,9 @@ class _Handing:
             worker.tell(RULES_READY)
 
 
-def _piece(kind: bytes, body: bytes) -> Piece:
-    if kind == FrameKind.PIECE.value:
-        return piece_from(body)
+def _decoded(kind: bytes, body: bytes, wanted: FrameKind, decode: Decode[T]) -> T:
+    if kind == wanted.value:
+        return decode(body)
     if kind != FrameKind.ERROR.value:
         raise not_believed()
     try:

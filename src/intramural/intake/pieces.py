@@ -13,16 +13,17 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
 from intramural.domain.dataset import Fault
 from intramural.domain.findings import MOST_POSITIONS, FindingKind, Provenance, Treatment
 from intramural.errors import Unavailable
+from intramural.intake.believed import check, listed, one_of, text, whole, word
 from intramural.intake.bounds import MAX_LINE_BYTES
 from intramural.intake.findings.near import BANDS
 from intramural.intake.findings.screen import Screened
@@ -52,6 +53,7 @@ class FrameKind(bytes, Enum):
     RULES = b"R"
     """The rules for secrets are needed, and there is no compiled form of them."""
     SCORE = b"S"
+    """What of a labelled sample was found, and what was labelled."""
 
 
 @dataclass
@@ -149,32 +151,32 @@ LINES = re.compile(
 def _piece_from(body: bytes) -> Piece:
     count, said_size, arrays_size, lines_size = _PARTS.unpack_from(body)
     at = _PARTS.size
-    _check(count <= MOST_ROWS and at + said_size + arrays_size + lines_size <= len(body))
+    check(count <= MOST_ROWS and at + said_size + arrays_size + lines_size <= len(body))
     said = orjson.loads(body[at : at + said_size])
     at += said_size
     screened = _screened(said, count, body[at : at + arrays_size])
     at += arrays_size
     lines = _lines(body[at : at + lines_size])
-    _check(len(lines) == count)
-    places = [_whole(each, count - 1) for each in _listed(said["before"], count)]
+    check(len(lines) == count)
+    places = [whole(each, count - 1) for each in listed(said["before"], count)]
     before = _lines(body[at + lines_size :])
-    _check(len(before) == len(places) == len(set(places)) and all(before))
+    check(len(before) == len(places) == len(set(places)) and all(before))
     screened.lines, screened.before = lines, dict(zip(places, before, strict=True))
-    _check(
+    check(
         all((not line) == (place in screened.drops) for place, line in enumerate(lines))
         if b"" in lines or screened.drops
         else True
     )
-    _check(all(place in screened.before for place in screened.drops))
+    check(all(place in screened.before for place in screened.drops))
     return Piece(
-        format=_one_of(said["format"], FORMATS),
+        format=one_of(said["format"], FORMATS),
         screened=screened,
-        rows=_whole(said["rows"], MOST_BYTES),
-        lines=_whole(said["lines"], MOST_BYTES),
-        done=_whole(said["done"]),
-        fault_count=_whole(said["fault_count"], said["rows"]),
-        faults=[_fault(each) for each in _listed(said["faults"], KEPT_FAULTS)],
-        unused=[_text(each, LONGEST_NAME) for each in _listed(said["unused"], MOST_NAMES)],
+        rows=whole(said["rows"], MOST_BYTES),
+        lines=whole(said["lines"], MOST_BYTES),
+        done=whole(said["done"]),
+        fault_count=whole(said["fault_count"], said["rows"]),
+        faults=[_fault(each) for each in listed(said["faults"], KEPT_FAULTS)],
+        unused=[text(each, LONGEST_NAME) for each in listed(said["unused"], MOST_NAMES)],
         origins=_origins(said["origins"], said["rows"]),
     )
 
@@ -183,20 +185,20 @@ def _screened(said: Mapping[str, Any], count: int, arrays: bytes) -> Screened:
     import numpy as np  # noqa: PLC0415 - the control plane starts without it
 
     grouped = said["grouped"] is True
-    _check(len(arrays) == 8 * count * (2 + grouped + BANDS))
+    check(len(arrays) == 8 * count * (2 + grouped + BANDS))
     numbers = np.frombuffer(arrays, dtype="<u8")
     rows = numbers[:count]
-    _check(not count or bool(rows.max() < 1 << 62))
+    check(not count or bool(rows.max() < 1 << 62))
     labels, rest = numbers[count : 2 * count], numbers[2 * count :]
     return Screened(
         rows=rows.tolist(),
         groups=rest[:count].tolist() if grouped else None,
-        drops={_whole(place, count - 1): FindingKind(kind) for place, kind in _listed(said["drops"], count)},
+        drops={whole(place, count - 1): FindingKind(kind) for place, kind in listed(said["drops"], count)},
         labels=labels.tolist(),
         keys=rest[count * grouped :].reshape(count, BANDS),
         tally=_tally(said["found"]),
         changed={Treatment(name): _counts(counts, FindingKind) for name, counts in said["changed"].items()},
-        characters=_whole(said["characters"], MOST_BYTES),
+        characters=whole(said["characters"], MOST_BYTES),
     )
 
 
@@ -205,7 +207,7 @@ def _lines(text: bytes) -> list[bytes]:
     text.decode()
     if text == b"":
         return []
-    _check(LINES.fullmatch(text) is not None)
+    check(LINES.fullmatch(text) is not None)
     lines = text.split(b"\n")
     lines.pop()
     return lines
@@ -215,76 +217,40 @@ def _tally(said: Mapping[str, Any]) -> Tally:
     tally = Tally()
     for name, (count, rows, rules, places) in said.items():
         kind = FindingKind(name)
-        tally.counts[kind], tally.rows[kind] = _whole(count, MOST_BYTES), _whole(rows, count)
-        _check(len(rules) <= MOST_RULES + 1)
-        tally.rules[kind] = Counter({_word(rule): _whole(number, count) for rule, number in rules.items()})
-        for row, path, start, end in _listed(places, MOST_POSITIONS):
-            ends = (None, None) if start is None else (_whole(start, MOST_BYTES), _whole(end, MOST_BYTES))
-            tally.places[kind].append((_whole(row), 1, None if path is None else _word(path), *ends))
+        tally.counts[kind], tally.rows[kind] = whole(count, MOST_BYTES), whole(rows, count)
+        check(len(rules) <= MOST_RULES + 1)
+        tally.rules[kind] = Counter({word(rule): whole(number, count) for rule, number in rules.items()})
+        for row, path, start, end in listed(places, MOST_POSITIONS):
+            ends = (None, None) if start is None else (whole(start, MOST_BYTES), whole(end, MOST_BYTES))
+            tally.places[kind].append((whole(row), 1, None if path is None else word(path), *ends))
     return tally
 
 
 def _counts(said: Mapping[str, Any], names: type[FindingKind]) -> Counter[FindingKind]:
-    return Counter({names(name): _whole(count, MOST_BYTES) for name, count in said.items()})
+    return Counter({names(name): whole(count, MOST_BYTES) for name, count in said.items()})
 
 
 def _origins(said: Mapping[str, Any], rows: int) -> Provenance:
     fields, licences = said.get("fields", {}), said.get("licences", {})
-    _check(len(fields) <= MOST_NAMES and len(licences) <= MOST_NAMES)
+    check(len(fields) <= MOST_NAMES and len(licences) <= MOST_NAMES)
     return Provenance(
-        fields={_word(name): _whole(count, rows) for name, count in fields.items()},
-        licences={_licence(name): _whole(count, rows) for name, count in licences.items()},
-        unknown_licences=_whole(said.get("unknown_licences", 0), rows),
-        without_licence=_whole(said.get("without_licence", 0), rows),
+        fields={word(name): whole(count, rows) for name, count in fields.items()},
+        licences={_licence(name): whole(count, rows) for name, count in licences.items()},
+        unknown_licences=whole(said.get("unknown_licences", 0), rows),
+        without_licence=whole(said.get("without_licence", 0), rows),
     )
 
 
 def _licence(said: Any) -> str:
-    _check(type(said) is str and re.fullmatch(r"[A-Za-z0-9 .()+-]{1,160}", said) is not None)
+    check(type(said) is str and re.fullmatch(r"[A-Za-z0-9 .()+-]{1,160}", said) is not None)
     return str(said)
 
 
 def _fault(said: Any) -> Fault:
     line, name, reason = said
     return Fault(
-        line=_whole(line), field=None if name is None else _text(name, LONGEST_NAME), reason=_text(reason, LONGEST_REASON)
+        line=whole(line), field=None if name is None else text(name, LONGEST_NAME), reason=text(reason, LONGEST_REASON)
     )
-
-
-T = TypeVar("T")
-_WORD = re.compile(r"[A-Za-z0-9_.:+-]{1,80}(?:\[\d{1,9}\](?:\.[a-z_]{1,40})?)?")
-"""The name of a rule, or the path of a field in an example."""
-
-
-def _check(holds: bool) -> None:
-    if not holds:
-        raise ValueError
-
-
-def _whole(said: Any, most: int = 1 << 62) -> int:
-    _check(type(said) is int and 0 <= said <= most)
-    return int(said)
-
-
-def _listed(said: Any, most: int) -> Sequence[Any]:
-    _check(type(said) is list and len(said) <= most)
-    return list(said)
-
-
-def _word(said: Any) -> str:
-    _check(type(said) is str and _WORD.fullmatch(said) is not None)
-    return str(said)
-
-
-def _text(said: Any, longest: int) -> str:
-    """Return a text for people, without what would move the cursor."""
-    _check(type(said) is str)
-    return "".join(each if each.isprintable() else "\ufffd" for each in said[:longest])
-
-
-def _one_of(said: Any, known: Mapping[str, T]) -> str:
-    _check(type(said) is str and said in known)
-    return str(said)
 
 
 __all__ = ["HEAD", "KEPT_FAULTS", "MOST_BYTES", "FrameKind", "Piece", "frame", "frame_of", "not_believed", "piece_from"]

@@ -13,35 +13,37 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.errors import InvalidInput
-from intramural.intake.bounds import BLOCK_BYTES, Row
+from intramural.intake.bounds import Row
 from intramural.intake.findings.screen import BATCH_CHARACTERS, BATCH_ROWS, Screener, Screening
 from intramural.intake.findings.secrets import RulesMissing
 from intramural.intake.formats import Format
+from intramural.intake.labelled import Compared, compare, frame_of_compared
 from intramural.intake.pieces import KEPT_FAULTS, MOST_NAMES, FrameKind, Piece, frame, frame_of
 from intramural.intake.reading import ReadAs, Reading
-from intramural.intake.rows import json_rows, lines_of
+from intramural.intake.rows import json_rows, lines_of, rows_of
 from intramural.intake.sides import hash_of
+from intramural.intake.stretches import Stretch, is_plain_lines
 
 PIECE_BYTES = 1 << 19
 """Of JSON lines: the lines that begin in one such stretch of the file are a piece."""
 MESSAGE_BYTES = 1 << 20
 RULES_READY = b"rules"
-_BOM = b"\xef\xbb\xbf"
 
 Parts = list[bytes]
 """Of a frame."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Orders:
     """Which of the turns are this worker's,"""
     of: int = 1
     """and how many workers take turns."""
+    labelled: bool = False
+    """Whether the files are labelled samples, which a scan is measured by."""
 
     def document(self) -> dict[str, Any]:
         """Return the orders as JSON values."""
@@ -67,6 +71,7 @@ class Orders:
             "key": screening.key.hex(),
             "cache_folder": str(screening.cache_folder) if screening.cache_folder else None,
             "turns": [self.mine, self.of],
+            "labelled": self.labelled,
         }
 
     @classmethod
@@ -80,7 +85,8 @@ class Orders:
             key=bytes.fromhex(said["key"]),
             cache_folder=Path(said["cache_folder"]) if said["cache_folder"] else None,
         )
-        return cls(ReadAs(**said["how"]), screening, *said["turns"])
+        mine, of = said["turns"]
+        return cls(ReadAs(**said["how"]), screening, mine, of, said["labelled"])
 
 
 class Task(NamedTuple):
@@ -109,8 +115,10 @@ class Reader:
         mine, of = self._orders.mine, self._orders.of
         turns = range(sys.maxsize) if task.alone else range((mine - task.first) % of, sys.maxsize, of)
         try:
-            for piece in self._pieces(opened, task.name, task.size, turns):
-                yield frame_of(piece)
+            if self._orders.labelled:
+                yield from map(frame_of_compared, self._compared(opened, task.name, turns))
+            else:
+                yield from map(frame_of, self._pieces(opened, task.name, task.size, turns))
         except InvalidInput as error:
             yield frame(FrameKind.ERROR, json.dumps([error.message, error.hint]).encode())
         else:
@@ -119,11 +127,11 @@ class Reader:
     def _pieces(self, opened: BinaryIO, name: str, size: int, turns: range) -> Iterator[Piece]:
         progress = _Progress()
         form, rows = Reading(self._orders.how).begin(opened, name, progress)
-        if size > PIECE_BYTES and _is_plain_lines(opened, name):
+        if size > PIECE_BYTES and is_plain_lines(opened, name):
             for number in turns:
                 if number * PIECE_BYTES >= size:
                     return
-                lines = _Lines(opened.fileno(), number * PIECE_BYTES, min(size, (number + 1) * PIECE_BYTES), size)
+                lines = Stretch(opened.fileno(), number * PIECE_BYTES, min(size, (number + 1) * PIECE_BYTES), size)
                 piece = self._piece(form, list(json_rows(lines_of(lines.blocks()))))
                 piece.lines, piece.done = lines.count, lines.end
                 yield piece
@@ -138,18 +146,9 @@ class Reader:
         reading = Reading(self._orders.how)
         taken = reading.examples(form, rows)
         examples = [(line, example, None if group is None else hash_of(group)) for line, example, group in taken]
-        try:
-            screened = self._screener.screen(examples)
-        except RulesMissing:
-            if self._fetch_rules is None:
-                raise
-            self._fetch_rules()
-            # kingfisher keeps nothing in a folder that others can write to: then each reader compiles for itself.
-            self._screener.may_compile = True
-            screened = self._screener.screen(examples)
         return Piece(
             format=form.name,
-            screened=screened,
+            screened=self._with_rules(lambda: self._screener.screen(examples)),
             rows=reading.rows,
             lines=0,
             done=0,
@@ -159,6 +158,26 @@ class Reader:
             origins=reading.origins.provenance(),
         )
 
+    def _compared(self, opened: BinaryIO, name: str, turns: range) -> Iterator[Compared]:
+        progress = _Progress()
+        for number, batch in enumerate(_batches(rows_of(opened, name, progress))):
+            if number in turns:
+                compared = self._with_rules(partial(compare, name, batch, self._screener))
+                compared.done = progress.done
+                yield compared
+
+    def _with_rules(self, work: Callable[[], T]) -> T:
+        """Do work that may need the compiled rules for secrets."""
+        try:
+            return work()
+        except RulesMissing:
+            if self._fetch_rules is None:
+                raise
+            self._fetch_rules()
+            # kingfisher keeps nothing in a folder that others can write to: then each reader compiles for itself.
+            self._screener.may_compile = True
+            return work()
+
 
 class _Progress:
     """Remembers how far a file was read."""
@@ -167,57 +186,6 @@ class _Progress:
 
     def __call__(self, done: int, _: int) -> None:
         self.done = done
-
-
-def _is_plain_lines(opened: BinaryIO, name: str) -> bool:
-    """Tell whether a file is JSON lines that are not packed, so that it can be cut anywhere."""
-    if not opened.seekable() or re.search(r"\.(?:csv|tsv|txt|md)(?:\.|$)", name, re.IGNORECASE):
-        return False
-    return os.pread(opened.fileno(), 4096, 0).removeprefix(_BOM).lstrip().startswith(b"{")
-
-
-class _Lines:
-    """The lines that begin in one stretch of a file."""
-
-    def __init__(self, descriptor: int, start: int, end: int, size: int) -> None:
-        self._descriptor, self._start, self.end, self._size = descriptor, start, end, size
-        self.count = 0
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield the lines as they lie there, some at a time, and count them."""
-        block = b"\n"
-        for block in self._blocks():
-            self.count += block.count(b"\n")
-            yield block
-        self.count += not block.endswith(b"\n")
-
-    def _blocks(self) -> Iterator[bytes]:
-        first = self._start
-        block = self._read(max(0, first - 1), self.end)
-        if first == 0:
-            block = block.removeprefix(_BOM)
-        else:
-            begins = block.find(b"\n", 0, -1) + 1
-            if not begins:
-                return  # all of it belongs to a line that began before
-            block = block[begins:]
-        yield block
-        at = self.end
-        while not block.endswith(b"\n") and at < self._size:
-            block = self._read(at, min(self._size, at + BLOCK_BYTES))
-            at += len(block)
-            if ends := block.find(b"\n") + 1:
-                block = block[:ends]
-            yield block
-
-    def _read(self, start: int, end: int) -> bytes:
-        parts = []
-        while start < end and (part := os.pread(self._descriptor, end - start, start)):
-            parts.append(part)
-            start += len(part)
-        if start < end:
-            raise InvalidInput("The file became shorter while it was read.", hint="Add it again when nobody writes to it.")
-        return b"".join(parts)
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

@@ -49,9 +49,12 @@ def scan_dataset(
 
 def score_scan(ctx: Context, sample: Path, options: DatasetOptions, on_progress: OnProgress) -> ScanScore:
     """Return the scan's precision and recall on a labelled sample; an act that is recorded."""
-    from intramural.intake.findings.survey import score  # noqa: PLC0415  only these verbs read files
+    from intramural.intake.add import score_sample  # noqa: PLC0415  only these verbs read files
+    from intramural.intake.sources import one_file  # noqa: PLC0415
 
     with ctx.act(Action.DATASET_SCAN, target="a labelled sample"):
         pass
     screening = screening_of(options, ScopeKey.new("scan"), ctx.home)
-    return score(sample, screening, lambda done, total: on_progress(done, total, "scanning"))
+    source = one_file(sample)
+    with readers(ctx, options.classification, source) as team:
+        return score_sample(source, screening, lambda done, total: on_progress(done, total, "scanning"), team)

@@ -9,9 +9,9 @@ import pytest
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.errors import InvalidInput, Refused
-from intramural.intake.add import IngestOptions, ingest, scan_source
+from intramural.intake.add import IngestOptions, ingest, scan_source, score_sample
 from intramural.intake.findings.screen import Screening
-from intramural.intake.findings.survey import score
+from intramural.intake.sources import one_file
 from intramural.intake.stored import read_examples
 
 SYNTH = Path(__file__).parents[4] / "shared" / "data" / "sets" / "pii_presidio_synth.json.gz"
@@ -124,7 +124,7 @@ def test_structured_personal_data_is_found_in_a_labelled_set(tmp_path):
         for each in documents
     ]
 
-    scored = score(write(tmp_path / "sample.jsonl", sample), Screening(), lambda done, total: None)
+    scored = score_sample(one_file(write(tmp_path / "sample.jsonl", sample)), Screening(), lambda done, total: None)
 
     by_kind = {each.kind.value: each for each in scored.scores}
     for kind in ("email", "card", "iban", "ssn", "ip"):
@@ -139,6 +139,6 @@ def test_a_wrong_sample_is_named_by_line_not_by_text(tmp_path):
     sample = write(tmp_path / "sample.jsonl", [{"text": "zebra-7731", "spans": [{"kind": "email", "start": 3, "end": 99}]}])
 
     with pytest.raises(InvalidInput, match="line 1") as caught:
-        score(sample, Screening(), lambda done, total: None)
+        score_sample(one_file(sample), Screening(), lambda done, total: None)
 
     assert "zebra" not in str(caught.value.document())

@@ -104,7 +104,7 @@ class Screener:
         turns, ends = _turns(batch)
         texts = [turn["content"] for turn in turns]
         found: dict[int, list[tuple[int, list[Span]]]] = {}
-        for place, spans in self._find(texts).items():
+        for place, spans in self.find(texts).items():
             found.setdefault(bisect_right(ends, place), []).append((place, spans))
         sizes = [*accumulate(map(len, texts), initial=0)]
         screened = Screened(
@@ -139,7 +139,8 @@ class Screener:
         self._seen.update(labels)
         return labels
 
-    def _find(self, texts: list[str]) -> dict[int, list[Span]]:
+    def find(self, texts: list[str]) -> dict[int, list[Span]]:
+        """Return what is in each text that holds something. Raises `RulesMissing`."""
         joined = Joined(texts)
         found = scan(joined, self._screening.cache_folder)
         for place, spans in secrets_in(joined, self._screening.cache_folder, may_compile=self.may_compile).items():
