@@ -90,6 +90,8 @@ class Run(Value):
     """The newest checkpoint this attempt wrote, or began from; 0 for none."""
     walls: WallsSummary | None = None
     """How it was confined; none in a run that did not begin, or from before there were walls."""
+    region: str | None = None
+    """Of the machine it began on, as its operator stated it then; none where nobody did."""
 
     def renewed(self, *, holder: str, now: datetime, seconds: float) -> Self:
         """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when it is not ours."""

@@ -174,7 +174,7 @@ def _memorisation(part: Any, report: JobReport) -> list[tuple[str, str]]:
 
 def _placement(part: Any, report: JobReport) -> list[tuple[str, str]]:
     return [
-        ("Region", part["region_of_this_machine"] or part["said"]),
+        ("Region", ", ".join(sorted({each["region"] or "not stated" for each in part["runs"]}))),
         ("Data bound to", part["data_is_bound_to"] or "no region"),
         ("Runs on", ", ".join(sorted({each["host"] for each in part["runs"]}))),
         ("Refused", f"{words.count(len(part['refused']))} times, by rules that look at the place"),

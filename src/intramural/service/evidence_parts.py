@@ -34,7 +34,7 @@ def evidence_parts(ctx: Context, tx: Reading, job: Job, report: JobReport) -> di
         Part.EVALUATION: _evaluation(report),
         Part.MEMORISATION: _memorisation(report),
         Part.RECEIPT: _receipts(runs),
-        Part.PLACEMENT: placement_part(ctx, tx, job, report, runs),
+        Part.PLACEMENT: placement_part(tx, job, report, runs),
         Part.KEYS: _keys(tx, job, report),
         Part.APPROVALS: approvals_part(ctx, tx, job),
         Part.ACCESS: access_part(ctx, tx, job),

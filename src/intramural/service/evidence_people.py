@@ -44,19 +44,23 @@ def approvals_part(ctx: Context, tx: Reading, job: Job) -> dict[str, Any]:
     }
 
 
-def placement_part(ctx: Context, tx: Reading, job: Job, report: JobReport, runs: list[Run]) -> dict[str, Any]:
+def placement_part(tx: Reading, job: Job, report: JobReport, runs: list[Run]) -> dict[str, Any]:
     """Return where the runs were, where the data is bound to be, and what was refused because of where."""
     entries = tx.audit.search(job.project, AuditFilter(decision=Decision.REFUSED, limit=MOST_ENTRIES))
     refused = [each for each in entries if each.rule in PLACE_RULES and each.target in {job.id, job.spec.name}]
     return {
-        "region_of_this_machine": ctx.region,
         "data_is_bound_to": report.data.region if report.data else None,
         "runs": [
-            {"run": run.id, "host": run.lease.holder.partition(":")[0], "device": report.environment.get("device")}
+            {
+                "run": run.id,
+                "host": run.lease.holder.partition(":")[0],
+                "region": run.region,
+                "device": report.environment.get("device"),
+            }
             for run in runs
         ],
         "refused": [{"entry": each.seq, "at": each.at.isoformat(), "rule": each.rule} for each in refused],
-        "said": None if ctx.region else "Nobody stated the region of this machine.",
+        "said": None if all(run.region for run in runs) else "Nobody had stated the region of the machine when a run began.",
     }
 
 

@@ -92,9 +92,12 @@ def _begin(ctx: Context, queued: Job, holder: str, lease_seconds: float) -> Clai
             accept_drift=job.accept_drift,
             started_at=ctx.now(),
             checkpoint_step=job.checkpoint_step,
+            region=ctx.region,
         )
         tx.jobs.save(job)
         tx.runs.add(run)
+        if run.region is not None:
+            tx.concerns.update(detail={"region": run.region})
         return Claim(job=job, run=run)
 
 

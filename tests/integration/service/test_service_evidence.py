@@ -229,9 +229,28 @@ def test_a_yes_in_a_bundle_is_one_for_ssh_keygen(home, ended, tmp_path):
 
 def test_what_was_not_measured_or_stated_is_said_so(bundle):
     assert "Not measured" in document(bundle, "memorisation.json")["said"]
-    assert document(bundle, "placement.json")["said"] == "Nobody stated the region of this machine."
+    assert document(bundle, "placement.json")["said"] == "Nobody had stated the region of the machine when a run began."
     assert document(bundle, "approvals.json")["said"] == "Nobody approved anything of this job."
     assert {each["subject"] for each in document(bundle, "access.json")["subjects"]} == {"user:owner", "user:system"}
+
+
+def test_the_region_is_that_of_when_the_run_began(home, a_stored_job, tmp_path):
+    owner, system = home[0], replace(home[1], region="eu-central-1")
+    job = a_stored_job()
+    claim = claim_run(system, "me", 60)
+    end_run(system, claim.run.id, claim.run.lease.fence, Outcome.FAILED, Failure(cause=Cause.USER_CODE, evidence="1"))
+
+    export_evidence(replace(owner, region="us-east-1"), job.id, tmp_path / "bundle")
+
+    part = document(tmp_path / "bundle", "placement.json")
+    assert [each["region"] for each in part["runs"]] == ["eu-central-1"]
+    assert part["said"] is None
+    (began,) = [
+        each["entry"]
+        for each in document(tmp_path / "bundle", "audit.json")["entries"]
+        if each["entry"]["action"] == "run:start"
+    ]
+    assert began["detail"] == {"region": "eu-central-1"}
 
 
 def test_every_part_stands_on_the_page_with_what_it_may_serve_for(bundle):
