@@ -10,7 +10,7 @@ from intramural.domain.cause import Cause
 from intramural.domain.dataset import Classification, ExampleKind, RegulatedKind, Split
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job, JobState, Run
-from intramural.domain.policy_rules import Verdict
+from intramural.domain.policy_verdict import Verdict
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, JobId, Value
 from intramural.domain.workload import Event

@@ -22,7 +22,8 @@ from intramural.domain.job import Job
 from intramural.domain.label import Label, strictest
 from intramural.domain.lineage import ObjectKind
 from intramural.domain.policy import UNLIMITED, Grant, Logged, StoredPolicy, common, default_policy, read_policy
-from intramural.domain.policy_rules import UNSTATED, Facts, Moment, Verdict, judge, stricter, undecided
+from intramural.domain.policy_rules import Moment, judge
+from intramural.domain.policy_verdict import UNSTATED, Facts, Verdict, stricter, undecided
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, ProjectId
 from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound, Refused

@@ -8,7 +8,8 @@ from intramural.domain.confinement import Destination, Level
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.policy import DEFAULTS, PolicyFile, Terms, default_policy
-from intramural.domain.policy_rules import RULES, Denial, Facts, Moment, Rule, Verdict, judge, stricter
+from intramural.domain.policy_rules import RULES, Moment, Rule, judge
+from intramural.domain.policy_verdict import Denial, Facts, Verdict, stricter
 from intramural.errors import Refused
 
 HUB = Destination(host="hub.example.com")
