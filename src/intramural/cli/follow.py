@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from intramural.cli.interrupts import interruptible
 from intramural.cli.session import wake_scheduler
 from intramural.cli.tally import sentence
 
@@ -30,8 +31,19 @@ _LOOK_SHARE = 20
 def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idle: Callable[[str], None]) -> JobState:
     """Call *show* for every event of a job until it rests or ends, and return its state then.
 
-    *idle* is told why nothing happens while the job waits.
+    *idle* is told why nothing happens while the job waits. Raises `KeyboardInterrupt`.
     """
+    with interruptible() as pause:
+        return _follow(client, job_id, show, idle, pause)
+
+
+def _follow(
+    client: Client,
+    job_id: str,
+    show: Callable[[JobEvent], None],
+    idle: Callable[[str], None],
+    pause: Callable[[float], None],
+) -> JobState:
     after, next_look, ended = 0, 0.0, False
     next_wake = time.monotonic() + _WAKE_SECONDS
     while True:
@@ -43,6 +55,7 @@ def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idl
             show(each)
             after, ended = each.seq, each.event.type == "outcome"
         if len(batch) == _BATCH:
+            pause(0)
             continue
         if ended or time.monotonic() >= next_look:
             began = time.monotonic()
@@ -54,7 +67,7 @@ def follow(client: Client, job_id: str, *, show: Callable[[JobEvent], None], idl
                 idle(sentence(standing.summary) + ".")
             cost = time.monotonic() - began
             next_look = began + max(_LOOK_SECONDS, _LOOK_SHARE * cost)
-        time.sleep(_PAUSE_SECONDS)
+        pause(_PAUSE_SECONDS)
 
 
 def rests(state: JobState) -> bool:

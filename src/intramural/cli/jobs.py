@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 
 from intramural.cli.exit_codes import ExitCode
 from intramural.cli.follow import rests
+from intramural.cli.interrupts import interruptible
 from intramural.cli.output import facts, in_colour, json_option, note, printable, printable_lines, table, write_json, write_text
 from intramural.cli.session import connect, wake_scheduler
 from intramural.cli.tally import sentence
@@ -72,18 +72,18 @@ def show(job: str, form: str | None, output: Path | None, as_json: bool) -> None
 def logs(job: str, follows: bool, as_json: bool) -> None:
     """Print what the runs of JOB wrote to their log: no content of the data, by contract."""
     client, offset, text = connect(), 0, ""
-    while True:
-        final = not follows or rests(client.explain_job(job).state)
-        part = client.job_log(job, offset=offset)
-        offset = part.offset
-        if as_json:
-            text += part.text
-        elif part.text:
-            click.echo(printable_lines(part.text), nl=False)
-        if final and not part.text:
-            break
-        if not part.text:
-            time.sleep(_PAUSE_SECONDS)
+    with interruptible() as rest:
+        while True:
+            final = not follows or rests(client.explain_job(job).state)
+            part = client.job_log(job, offset=offset)
+            offset = part.offset
+            if as_json:
+                text += part.text
+            elif part.text:
+                click.echo(printable_lines(part.text), nl=False)
+            if final and not part.text:
+                break
+            rest(0 if part.text else _PAUSE_SECONDS)
     if as_json:
         write_json({"job": job, "text": text})
 

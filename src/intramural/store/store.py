@@ -115,7 +115,9 @@ class Store:
                 yield connection
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
-                with suppress(DatabaseError):  # SQLite has rolled back already when the disk failed it
+                with suppress(
+                    SQLAlchemyError
+                ):  # rolled back already: by SQLite when the disk failed it, by Ctrl-C in a statement
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 

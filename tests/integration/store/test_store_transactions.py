@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 import factories
 from disks import a_disk
@@ -34,6 +35,20 @@ def test_a_transaction_that_breaks_leaves_nothing(store):
 
     with pytest.raises(ZeroDivisionError):
         write_and_break()
+
+    with store.reading() as tx:
+        assert tx.models.all(PROJECT) == []
+
+
+def test_an_interrupt_in_the_middle_of_a_statement_stays_one(store):
+    def interrupted(cursor, statement, parameters, context):
+        if "models" in statement:
+            raise KeyboardInterrupt
+
+    event.listen(store._engine, "do_execute", interrupted)
+    with pytest.raises(KeyboardInterrupt), store.writing() as tx:
+        tx.models.add(PROJECT, a_model())
+    event.remove(store._engine, "do_execute", interrupted)
 
     with store.reading() as tx:
         assert tx.models.all(PROJECT) == []
