@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from intramural.workloads.decoder import Decoder, FlatPass
 from intramural.workloads.losses import answer_loss
+from intramural.workloads.machine import sizes_multiple_of
 from intramural.workloads.passes import Layout, Pass, TokenExample, lay_out, layout
 
 S = TypeVar("S")
@@ -37,6 +38,8 @@ class Forward(Protocol):
     """Computes the loss of a pass."""
 
     shares_prefix: bool
+    round_to: int
+    """What sizes of a pass are to be multiples of."""
 
     def renew(self) -> None:
         """Take in what an optimizer's step changed; before the passes of each step."""
@@ -53,6 +56,7 @@ class FlatForward:
     def __init__(self, model: Any) -> None:
         self._decoder = Decoder(model)
         self.head = self._decoder.head
+        self.round_to = sizes_multiple_of(self.head)
 
     def renew(self) -> None:
         """Take in what an optimizer's step changed."""
@@ -71,6 +75,7 @@ class StockForward:
     """Transformers' forward, an example at a time: any architecture, adapter dropout included, no padding either."""
 
     shares_prefix = False
+    round_to = 1
 
     def __init__(self, model: Any, autocast: bool) -> None:
         """*model* is in evaluation mode while this looks at its head."""
@@ -178,10 +183,12 @@ class Engine:
         threads: int,
         pass_tokens: int,
         device: torch.device,
+        round_to: int | None = None,
     ) -> None:
-        """*threads* cores are parted evenly over *lanes*."""
+        """*threads* cores are parted evenly over *lanes*; *round_to* stands in for what *forward* wants."""
         self.forward, self.examples, self.device = forward, examples, device
         self.lanes, self.pass_tokens = lanes, pass_tokens
+        self._round_to = round_to or forward.round_to
         self._threads_per_lane = max(1, threads // lanes)
         self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane", initializer=self._begin_lane)
 
@@ -229,7 +236,7 @@ class Engine:
         parts: list[Pass] = lay_out(
             self.examples, chosen, pass_tokens=self.pass_tokens, lanes=self.lanes, share_prefix=self.forward.shares_prefix
         )
-        laid = [each for each in (layout(self.examples, part) for part in parts) if len(each.targets)]
+        laid = [each for each in (layout(self.examples, part, self._round_to) for part in parts) if len(each.targets)]
         if self.lanes == 1:
             return ((each, one(each)) for each in laid)
         return zip(laid, self._pool.map(one, laid), strict=True)

@@ -32,11 +32,10 @@ THREADING = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
 
-PRODUCTS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16384"}
+PRODUCTS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "4096"}
 """
-Compiled bf16 products that oneDNN keeps, one for each shape. Flat passes have ever new shapes, two dozen each: with its
-own 1,024 it dropped them before they came again, which cost a tenth of the time, and memory that was not given back
-(350 MiB in 32 steps of short rows, against 65 MiB).
+Compiled bf16 products that oneDNN keeps, one for each shape (see `machine.COMPILED_SIZES`). With its own 1,024 it drops
+some before they come again, and memory that is not given back.
 """
 
 REPEATABLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from intramural.workloads.decoder import Decoder, FlatPass
+from intramural.workloads.machine import sizes_multiple_of
 from intramural.workloads.passes import TokenExample, lay_out, layout
 
 BATCH_PROMPTS = 64
@@ -100,7 +101,7 @@ def _prefill(decoder: Decoder, prompts: list[list[int]], room: int) -> tuple[_Ba
     examples = [TokenExample(each, [False] * (len(each) - 1) + [True]) for each in prompts]
     everything = sum(len(each) for each in prompts) + 1
     (part,) = lay_out(examples, range(len(prompts)), pass_tokens=everything)
-    laid = layout(examples, part)
+    laid = layout(examples, part, sizes_multiple_of(decoder.head))
     flat = FlatPass.of(laid, device)
     longest = max(len(each) for each in prompts)
     index = torch.zeros(len(prompts), longest, dtype=torch.int64)

@@ -35,9 +35,11 @@ class _HeadLoss(torch.autograd.Function):
             part = hidden[at : at + rows]
             log_norm, mean = _normalised(part, head, words, buffer, wide, with_mean=grad is not None)
             answers = head.index_select(0, targets[at : at + rows])
-            total += (log_norm.squeeze(1) - (part.to(wide) * answers.to(wide)).sum(dim=1)).sum()
+            count = len(answers)
+            total += (log_norm[:count].squeeze(1) - (part[:count].to(wide) * answers.to(wide)).sum(dim=1)).sum()
             if grad is not None and mean is not None:
-                grad[at : at + rows] = mean.sub_(answers.to(wide))
+                grad[at : at + count] = mean[:count].sub_(answers.to(wide))
+                grad[at + count : at + rows] = 0
         ctx.save_for_backward(grad)
         return total
 
@@ -75,6 +77,7 @@ def _normalised(
 def answer_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
     """Return the summed cross-entropy in nats.
 
-    *hidden* `[n, width]` predicts *targets* `[n]` through the frozen *head* `[vocabulary, width]`.
+    *hidden* `[n, width]` predicts *targets* through the frozen *head* `[vocabulary, width]`; where those are fewer than n,
+    the last of *hidden* count nothing.
     """
     return _HeadLoss.apply(hidden, head, targets)

@@ -186,9 +186,9 @@ class Layout:
     groups: tuple[AttentionGroup, ...]
     prefix: int
     predict: np.ndarray
-    """int64: flat positions whose next token carries loss."""
+    """int64: flat positions whose next token carries loss; behind them what fills up their number."""
     targets: np.ndarray
-    """int64: that next token."""
+    """int64: that next token, of those that carry loss."""
     starts: tuple[int, ...]
     """Where each example's own tokens start."""
     lengths: tuple[int, ...]
@@ -198,8 +198,12 @@ MAX_STRETCH = 1.25
 """Longest over shortest example in one attention group, prefix counted: bounds what padding wastes."""
 
 
-def layout(examples: Sequence[TokenExample], part: Pass) -> Layout:
-    """Return the index arrays of *part*."""
+def layout(examples: Sequence[TokenExample], part: Pass, round_to: int = 1) -> Layout:
+    """
+    Return the index arrays of *part*, with its sizes rounded up to multiples of *round_to*.
+
+    What fills them up is looked at by nothing that carries loss, so that it changes no result.
+    """
     prefix = part.prefix
     head = examples[part.examples[0]].ids[:prefix]
     ids, positions = list(head), list(range(prefix))
@@ -215,28 +219,43 @@ def layout(examples: Sequence[TokenExample], part: Pass) -> Layout:
             if example.answer[n]:
                 predict.append(at + n - 1 - prefix)
                 targets.append(example.ids[n])
-    groups = tuple(_groups(prefix, starts, list(part.lengths)))
+    groups = [*_groups(prefix, starts, list(part.lengths), round_to)]
+    if fill := -len(ids) % round_to:
+        # One token that looks at itself, as the output of each that is filled in.
+        filled = np.arange(len(ids), len(ids) + fill)
+        groups.append(AttentionGroup(filled[None, :1], np.zeros(fill, dtype=np.int64), filled))
+        ids.extend([ids[-1]] * fill)
+        positions.extend([0] * fill)
+    predict.extend(predict[-1:] * (-len(predict) % round_to))
     as_array = lambda values: np.asarray(values, dtype=np.int64)  # noqa: E731 - a name for one conversion
     return Layout(
-        as_array(ids), as_array(positions), groups, prefix, as_array(predict), as_array(targets), tuple(starts), part.lengths
+        as_array(ids),
+        as_array(positions),
+        tuple(groups),
+        prefix,
+        as_array(predict),
+        as_array(targets),
+        tuple(starts),
+        part.lengths,
     )
 
 
-def _groups(prefix: int, starts: list[int], lengths: list[int]) -> Iterator[AttentionGroup]:
+def _groups(prefix: int, starts: list[int], lengths: list[int], round_to: int) -> Iterator[AttentionGroup]:
     order = sorted(range(len(lengths)), key=lambda n: lengths[n])
     at = 0
     while at < len(order):
         end = at + 1
         while end < len(order) and prefix + lengths[order[end]] <= MAX_STRETCH * (prefix + lengths[order[at]]) + 8:
             end += 1
-        yield _group(prefix, [starts[n] for n in order[at:end]], [lengths[n] for n in order[at:end]])
+        yield _group(prefix, [starts[n] for n in order[at:end]], [lengths[n] for n in order[at:end]], round_to)
         at = end
     if prefix:
-        yield _group(0, [0], [prefix])
+        yield _group(0, [0], [prefix], round_to)
 
 
-def _group(prefix: int, starts: list[int], lengths: list[int]) -> AttentionGroup:
-    width = prefix + max(lengths)
+def _group(prefix: int, starts: list[int], lengths: list[int], round_to: int) -> AttentionGroup:
+    longest = prefix + max(lengths)
+    width = longest + -longest % round_to
     gather = np.empty((len(starts), width), dtype=np.int64)
     keep, scatter = [], []
     for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):

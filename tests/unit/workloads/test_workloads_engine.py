@@ -22,8 +22,9 @@ def engine():
     """Make engines that end with the test."""
     made = []
 
-    def make(forward, rows, *, lanes=1, pass_tokens=1000):
-        made.append(Engine(forward, rows, lanes=lanes, threads=lanes, pass_tokens=pass_tokens, device=CPU))
+    def make(forward, rows, *, lanes=1, pass_tokens=1000, round_to=None):
+        shape = {"lanes": lanes, "threads": lanes, "pass_tokens": pass_tokens, "round_to": round_to}
+        made.append(Engine(forward, rows, device=CPU, **shape))
         return made[-1]
 
     yield make
@@ -48,14 +49,18 @@ def test_hidden_states_are_those_of_transformers(model_of, kind):
         torch.testing.assert_close(found[start : start + length], states[part.prefix :], **NEARLY)
 
 
-@pytest.mark.parametrize(("lanes", "pass_tokens"), [(1, 10_000), (1, 64), (2, 10_000), (2, 64)])
+@pytest.mark.parametrize(
+    ("lanes", "pass_tokens", "round_to"),
+    [(1, 10_000, 1), (1, 64, 1), (2, 10_000, 1), (2, 64, 1), (1, 10_000, 32), (2, 64, 32), (1, 64, 3)],
+)
 @pytest.mark.parametrize("kind", FLAT)
-def test_flat_passes_give_the_plain_gradients(model_of, engine, kind, lanes, pass_tokens):
+def test_flat_passes_give_the_plain_gradients(model_of, engine, kind, lanes, pass_tokens, round_to):
     model, parameters = model_of(kind)
     rows = examples()
     forward, reason = choose_forward(model, train_dropout=False)
 
-    loss, answers, grads = engine(forward, rows, lanes=lanes, pass_tokens=pass_tokens).gradients(range(7), parameters)
+    made = engine(forward, rows, lanes=lanes, pass_tokens=pass_tokens, round_to=round_to)
+    loss, answers, grads = made.gradients(range(7), parameters)
 
     expected_loss, expected = plain_gradients(model, parameters, rows)
     assert isinstance(forward, FlatForward), reason

@@ -164,3 +164,27 @@ def test_attention_groups_cover_every_token_once_behind_its_own_past(examples, p
             widths = [len(set(row.tolist())) for row in group.gather]
             assert max(widths) <= MAX_STRETCH * min(widths) + 8
         assert covered == Counter(range(len(laid.ids)))
+
+
+@given(rows(), st.integers(1, 200), st.integers(2, 40))
+def test_sizes_are_rounded_up_and_nothing_that_counts_looks_at_what_fills_them(examples, pass_tokens, round_to):
+    for part in lay_out(examples, range(len(examples)), pass_tokens=pass_tokens):
+        plain, rounded = layout(examples, part), layout(examples, part, round_to)
+        tokens, answers = len(plain.ids), len(plain.targets)
+        assert (len(rounded.ids) % round_to, len(rounded.predict) % round_to) == (0, 0)
+        assert len(rounded.ids) - tokens < round_to
+        assert rounded.ids[:tokens].tolist() == plain.ids.tolist()
+        assert rounded.positions[:tokens].tolist() == plain.positions.tolist()
+        assert (rounded.predict[:answers].tolist(), rounded.targets.tolist()) == (
+            plain.predict.tolist(),
+            plain.targets.tolist(),
+        )
+        assert max(rounded.predict, default=0) < tokens
+        for own, group in zip(plain.groups, rounded.groups, strict=False):
+            width = own.gather.shape[1]
+            assert group.gather.shape[1] == width + -width % round_to
+            assert group.gather[:, :width].tolist() == own.gather.tolist()
+            assert group.gather.max() < tokens
+            assert group.scatter.tolist() == own.scatter.tolist()
+        places = [place for group in rounded.groups for place in group.scatter.tolist()]
+        assert sorted(places) == list(range(len(rounded.ids)))
