@@ -36,7 +36,9 @@ class _HeadLoss(torch.autograd.Function):
             log_norm, mean = _normalised(part, head, words, buffer, wide, with_mean=grad is not None)
             answers = head.index_select(0, targets[at : at + rows])
             count = len(answers)
-            total += (log_norm[:count].squeeze(1) - (part[:count].to(wide) * answers.to(wide)).sum(dim=1)).sum()
+            # Rounded as the products are: else the loss of a certain answer is what rounding left, and may be below 0.
+            answered = (part[:count].to(wide) * answers.to(wide)).sum(dim=1).to(hidden.dtype).to(wide)
+            total += (log_norm[:count].squeeze(1) - answered).sum()
             if grad is not None and mean is not None:
                 grad[at : at + count] = mean[:count].sub_(answers.to(wide))
                 grad[at + count : at + rows] = 0

@@ -186,6 +186,29 @@ def test_answer_loss_in_bf16_is_as_good_as_plain_bf16():
     assert (ours.double() - theirs).norm() <= 1e-2 * theirs.norm()
 
 
+def test_answer_loss_of_certain_answers_in_bf16_is_that_of_its_logits_and_not_below_zero():
+    head = random(CPU_TILE[1] + 50, 64).bfloat16()
+    targets = torch.arange(0, 600, 3)
+    hidden = (5 * head[targets].float()).bfloat16()
+
+    loss = answer_loss(hidden, head, targets)
+
+    plain = cross_entropy((hidden @ head.t()).float(), targets, reduction="sum")
+    assert 0 <= float(loss) < 1e-3
+    assert float(loss) == pytest.approx(float(plain), abs=1e-3)
+
+
+def test_answer_loss_of_fewer_targets_counts_the_first_alone():
+    hidden, head, targets = random(9, WIDTH, grad=True), random(40, WIDTH), torch.arange(5)
+
+    loss = answer_loss(hidden, head, targets)
+    loss.backward()
+
+    assert float(loss.detach()) == pytest.approx(float(cross_entropy(hidden[:5].detach() @ head.t(), targets, reduction="sum")))
+    assert hidden.grad[5:].abs().max() == 0
+    assert hidden.grad[:5].abs().max() > 0
+
+
 def test_answer_loss_against_differences():
     head, targets = random(11, WIDTH, seed=1), torch.tensor([0, 10, 3])
 
