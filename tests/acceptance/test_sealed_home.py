@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from living import files_of
+
 SHARED = [Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")]  # noqa: S108 - searched, not written
 CANARY = "ZQSECRETSENTENCEQZ"
 SPEC = """
@@ -23,11 +25,7 @@ evaluate: {max_new_tokens: 8}
 
 def files_with(text, folder):
     """Every file under *folder* that holds *text*; sockets and pipes hold nothing."""
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 28 and text in path.read_bytes()
-    ]
+    return [path for path, content in files_of(folder, 1 << 28) if text in content]
 
 
 def is_new(path, began):

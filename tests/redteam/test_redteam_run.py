@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from living import files_of
 from redteam import probes
 from redteam.conftest import HERE
 
@@ -110,7 +111,7 @@ def test_a_name_that_a_run_chose_is_nowhere_but_in_its_sealed_receipt(attacker, 
     told = json.dumps({name: each for name, each in said.items() if name != "receipt"})
     assert "canary-in-a-name" not in told
     assert said["in_clear"] == []
-    assert [each for each in home.rglob("*") if each.is_file() and b"canary-in-a-name" in each.read_bytes()] == []
+    assert [path for path, content in files_of(home) if b"canary-in-a-name" in content] == []
 
 
 def test_a_run_that_fills_memory_or_its_scratch_is_stopped_there(attacker):

@@ -6,7 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from intramural.walls.confined import adopt
+from intramural.errors import NotFound
+from intramural.walls.confined import Confined, adopt
 from intramural.walls.processes import Process
 
 
@@ -24,6 +25,16 @@ def warm_parent(home: Path) -> int:
     return int((home / "warm.lock").read_text())
 
 
+def within_walls(home: Path) -> list[Confined]:
+    """Return what runs within walls in a home, but for what is removed just now."""
+    found = []
+    for path in home.glob("walls/*/walls.json"):
+        with contextlib.suppress(NotFound):
+            if not path.parent.is_symlink():
+                found.append(adopt(path.parent))
+    return found
+
+
 def end_processes(home: Path) -> None:
     """Kill what a test left, by the numbers in its own home."""
     for name, part in (("scheduler.lock", 1), ("warm.lock", 0)):
@@ -31,9 +42,8 @@ def end_processes(home: Path) -> None:
             pid = int((home / name).read_text().split(":")[part])
             if str(home) in Path(f"/proc/{pid}/cmdline").read_text():
                 os.kill(pid, signal.SIGKILL)
-    for path in home.glob("walls/*/walls.json"):
-        if not path.parent.is_symlink():
-            adopt(path.parent).close()
+    for each in within_walls(home):
+        each.close()
     for path in home.glob("runs/*/pid.json"):
         process = Process.read(path)
         if process is not None:

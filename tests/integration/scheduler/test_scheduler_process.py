@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from entries import loss_at
-from run_world import until
+from run_world import until, within_walls
 from world import events_of, job_of, member, runs_of, submit
 
 from intramural.app.open import open_client
@@ -18,8 +18,8 @@ from intramural.app.scheduler import ensure_scheduler
 from intramural.domain.cause import Cause
 from intramural.domain.job import JobState, Outcome
 from intramural.service import jobs
-from intramural.walls.confined import adopt
 from intramural.walls.processes import Process
+from living import files_of
 
 ENTRY = ["--entry", "entries:main"]
 
@@ -42,8 +42,7 @@ def holder(home):
 
 
 def processes_within_walls(home):
-    found = [adopt(each.parent) for each in home.glob("walls/*/walls.json") if not each.parent.is_symlink()]
-    return [each.job for each in found if each.is_alive()]
+    return [each.job for each in within_walls(home) if each.is_alive()]
 
 
 def is_scheduled(home):
@@ -217,9 +216,9 @@ def test_the_message_of_an_error_reaches_no_file_and_no_table(furnished):
     assert (ended.state, ended.failure.cause) == (JobState.FAILED, Cause.USER_CODE)
     assert "RuntimeError" in ended.failure.evidence
     assert "entries.py" in ended.failure.evidence
-    kept = [path for path in furnished.rglob("*") if path.is_file() and not path.is_fifo()]
+    kept = dict(files_of(furnished))
     assert len(kept) > 5
-    assert [path for path in kept if b"secret sentence" in path.read_bytes()] == []
+    assert [path for path, content in kept.items() if b"secret sentence" in content] == []
 
 
 def test_a_drill_proves_that_a_job_continues_exactly(furnished):
