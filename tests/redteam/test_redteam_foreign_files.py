@@ -47,6 +47,9 @@ found = {
 ANSWER
 """
 
+TELL = 'body = json.dumps([json.dumps(found), ""]).encode(); os.write(output, b"X" + len(body).to_bytes(8, "little") + body)'
+"""Answers with what it found, as the words of an error."""
+
 
 def taken_over(folder, answer, **known):
     """A start that runs, within walls, what a file has made of the reader."""
@@ -86,11 +89,10 @@ def add(tmp_path, start, content=LINES, name="rows.jsonl", *, workers=1, on=None
 
 
 def test_what_took_over_a_reader_reaches_nothing(tmp_path, world):
-    say = 'body = json.dumps([json.dumps(found), ""]).encode(); os.write(output, b"X" + len(body).to_bytes(8, "little") + body)'
     (tmp_path / "secret").mkdir()
 
     with pytest.raises(InvalidInput) as caught:
-        add(tmp_path, taken_over(tmp_path, say, closed=str(tmp_path / "secret"), port=world["tcp"]))
+        add(tmp_path, taken_over(tmp_path, TELL, closed=str(tmp_path / "secret"), port=world["tcp"]))
 
     assert json.loads(caught.value.message) == {"home": False, "network": False, "system": False, "writes": False}
     assert [*(tmp_path / "work").iterdir()] == []
@@ -284,11 +286,10 @@ def test_a_labelled_sample_is_read_within_walls_and_scored_the_same(tmp_path, le
 
 
 def test_what_took_over_the_reader_of_a_sample_reaches_nothing(tmp_path, world):
-    say = 'body = json.dumps([json.dumps(found), ""]).encode(); os.write(output, b"X" + len(body).to_bytes(8, "little") + body)'
     (tmp_path / "secret").mkdir()
 
     with pytest.raises(InvalidInput) as caught:
-        score(tmp_path, taken_over(tmp_path, say, closed=str(tmp_path / "secret"), port=world["tcp"]))
+        score(tmp_path, taken_over(tmp_path, TELL, closed=str(tmp_path / "secret"), port=world["tcp"]))
 
     assert json.loads(caught.value.message) == {"home": False, "network": False, "system": False, "writes": False}
 

@@ -2,8 +2,8 @@
 An exported trail, checked offline: the file and the public key are all it needs.
 
 Each line is also derived anew from its body, so that what a reader sees is what was signed.
-A long file is checked in parts by a process for each core; a part that does not hold, or
-does not follow from the one before, is read again line by line, which names what is wrong.
+A long file is checked in parts by a process for each core; from the first part on that does not
+hold, or does not follow from the one before, it is read line by line, which names what is wrong.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ THREADING = {
 
 PRODUCTS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "4096"}
 """
-Compiled bf16 products that oneDNN keeps, one for each shape (see `machine.COMPILED_SIZES`). With its own 1,024 it drops
-some before they come again, and memory that is not given back.
+Compiled bf16 products that oneDNN keeps, one for each shape (see `machine.COMPILED_SIZES`): some 2 GiB, at half a MiB each.
+Its own 1,024 were too few for passes of any size: it dropped them before they came again, and not all memory came back.
 """
 
 REPEATABLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
