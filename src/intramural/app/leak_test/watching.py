@@ -164,7 +164,7 @@ class Watch:
             return  # it is found by its name
         status = os.stat(entry.path)
         if target.startswith("/") and stat.S_ISREG(status.st_mode) and _writes(pid, entry.name):
-            self._search_file(entry.path, f"{target}, open in {_name_of(line)}", f"{status.st_dev}:{status.st_ino}")
+            self._search_file(entry.path, status, f"{target}, open in {_name_of(line)}", f"{status.st_dev}:{status.st_ino}")
 
     def _look_at_files(self) -> None:
         waiting = [str(self._root)]
@@ -192,11 +192,11 @@ class Watch:
     def _look_at_entry(self, entry: os.DirEntry[str]) -> None:
         if entry.is_symlink():
             self._note(search(self._nest, os.fsencode(os.readlink(entry.path))), f"target of {self._name(entry.path)}")
-        elif stat.S_ISREG(os.lstat(entry.path).st_mode):
-            self._search_file(entry.path, self._name(entry.path), entry.path)
+        elif stat.S_ISREG((status := os.lstat(entry.path)).st_mode):
+            self._search_file(entry.path, status, self._name(entry.path), entry.path)
 
-    def _search_file(self, path: str, place: str, key: str) -> None:
-        status = os.stat(path)
+    def _search_file(self, path: str, status: os.stat_result, place: str, key: str) -> None:
+        """Search a regular file, told by its status, that lay at *path* a moment ago."""
         state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if self._searched.get(key) == state:
             return
@@ -239,7 +239,7 @@ def _writes(pid: int, descriptor: str) -> bool:
 
 
 def _read(path: str, status: os.stat_result) -> bytes:
-    """Return what is in the file that *status* is of. Raises `FileNotFoundError` where something else is there by now."""
+    """Return what the regular file of *status* holds. Raises `FileNotFoundError` where something else is there by now."""
     try:
         # a process's descriptor may have become a pipe, which must neither be waited for nor emptied
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
