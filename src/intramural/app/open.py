@@ -18,11 +18,10 @@ from intramural.domain.access import Actor, Role
 from intramural.domain.audit import AuditRetention, Origin
 from intramural.domain.confinement import Level
 from intramural.domain.value import ProjectId
-from intramural.errors import Unavailable
 from intramural.service.audit_key import AuditKey
 from intramural.service.context import ApproversFile, Context
 from intramural.settings import Settings, load_settings
-from intramural.store import Store
+from intramural.store import Store, not_writable
 from intramural.vault import Vault
 from intramural.vault.providers import KeyChoice
 
@@ -43,10 +42,7 @@ def open_context(settings: Settings, actor: Actor) -> Context:
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise Unavailable(
-            f"{settings.home} cannot be used: {os.strerror(error.errno or 0)}.",
-            hint="Set INTRAMURAL_HOME to a folder you may write.",
-        ) from error
+        raise not_writable(settings.home, error) from error
     return Context(
         store=Store.in_file(settings.home / "intramural.db"),
         vault=_vault(settings),

@@ -1,5 +1,5 @@
 """Tables, statements and transactions: SQLAlchemy Core, portable SQL, SQLite today."""
 
-from intramural.store.store import Reading, Store, Transaction
+from intramural.store.store import Reading, Store, Transaction, not_writable
 
-__all__ = ["Reading", "Store", "Transaction"]
+__all__ = ["Reading", "Store", "Transaction", "not_writable"]

@@ -7,6 +7,7 @@ consistent state and cannot write.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import weakref
@@ -77,10 +78,7 @@ class Store:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)  # before SQLite makes it readable for others
         except OSError as error:
-            raise Unavailable(
-                f"{path} cannot be written: {os.strerror(error.errno or 0)}.",
-                hint="Set INTRAMURAL_HOME to a folder you may write.",
-            ) from error
+            raise not_writable(path, error) from error
         store = cls(_sqlite(path, busy_milliseconds), path.parent)
         weakref.finalize(store, store._engine.dispose)
         store._create()
@@ -132,6 +130,14 @@ class Store:
             raise Unavailable(
                 f"The database is of version {version}; this intramural knows {SCHEMA_VERSION}.", hint="Upgrade intramural."
             )
+
+
+def not_writable(path: Path, error: OSError) -> Unavailable:
+    """Return what to raise where *path*, the home or what lies in it, cannot be made or written."""
+    hint = "Set INTRAMURAL_HOME to a folder you may write."
+    if error.errno == errno.EROFS:
+        hint = "If its disk failed, `dmesg` says so; once it is repaired, jobs go on from their newest checkpoint. Or: " + hint
+    return Unavailable(f"{path} cannot be written: {os.strerror(error.errno or 0)}.", hint=hint)
 
 
 def _sqlite(path: Path, busy_milliseconds: int) -> Engine:
