@@ -69,8 +69,10 @@ class Failure(Value):
     cause: Cause
     evidence: str
     """The exit code, signal or error class and its place."""
+    next_step: str | None = None
+    """What would mend it, where the run knows better than its cause does; it quotes no training data."""
 
     @property
     def remedy(self) -> str:
         """The next step that would mend it."""
-        return REMEDY[self.cause]
+        return self.next_step or REMEDY[self.cause]

@@ -2,13 +2,15 @@
 The event stream out of a workload, and the wishes that come in.
 
 Events are lines of JSON in `events.jsonl`, each written with one call and flushed, so a
-killed process leaves at most one torn last line. Safe from several threads.
+killed process leaves at most one torn last line. Safe from several threads; a second
+process is kept out by a lock on the file (flock(2)), which ends with the first one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import signal
 import threading
@@ -18,16 +20,26 @@ from types import FrameType
 from typing import Any
 
 from intramural.domain.workload import EVENT, EVENTS_FILE, NoticeEvent, PhaseEvent, ProgressEvent
+from intramural.errors import Conflict
 
 RESERVE_BYTES = 1 << 16
 """Kept free on the disk of the run directory, so that a run that filled it can still tell so."""
 
 
 class Emitter:
-    """Appends events of one run directory."""
+    """Appends events of one run directory, as the only process that does."""
 
     def __init__(self, run_folder: Path) -> None:
+        """Hold the events of *run_folder* until this process ends. Raises `Conflict` where another one holds them."""
         self._file = os.open(run_folder / EVENTS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise Conflict(
+                "Another process is at work in this run directory; nothing was written.",
+                hint="Follow that one: intramural watch JOB.",
+            ) from None
         self._lock = threading.Lock()
         self._last_progress = 0.0
         self._last_at = 0.0

@@ -19,6 +19,7 @@ import torch
 from intramural.domain.cause import Cause, Failure
 from intramural.domain.cause_rules import cause_of_text
 from intramural.errors import DoesNotFit, DriftDetected, IntegrityFailure, IntramuralError, InvalidInput
+from intramural.workloads.loading import NoSuchLayer
 from intramural.workloads.trainer import Diverged, TimeLimit
 
 _OURS: tuple[tuple[type[Exception], Cause], ...] = (
@@ -27,6 +28,7 @@ _OURS: tuple[tuple[type[Exception], Cause], ...] = (
     (DriftDetected, Cause.DRIFT),
     (IntegrityFailure, Cause.INTEGRITY),
     (DoesNotFit, Cause.HOST_MEMORY),
+    (NoSuchLayer, Cause.USER_CODE),
     (InvalidInput, Cause.DATA_ERROR),
 )
 """Errors whose message is ours and quotes no content."""
@@ -44,7 +46,8 @@ def failure_of(error: BaseException) -> Failure:
     """Name the one cause of *error*, with evidence that quotes no content."""
     for kind, cause in _OURS:
         if isinstance(error, kind):
-            return Failure(cause=cause, evidence=str(error))
+            step = error.hint if isinstance(error, InvalidInput | DoesNotFit) else None
+            return Failure(cause=cause, evidence=str(error), next_step=step)
     named = isinstance(error, OSError) and error.errno in _NUMBERS
     what = os.strerror(error.errno or 0) if named and isinstance(error, OSError) else type(error).__name__
     return Failure(cause=_cause_of(error), evidence=f"{what} in {_place(error)}")

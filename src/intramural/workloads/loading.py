@@ -14,12 +14,21 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM
+from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
+from intramural.domain.adapter_targets import check_targets
 from intramural.domain.spec import LoraOptions, Precision
+from intramural.errors import InvalidInput
 
 DTYPES: dict[Precision, torch.dtype] = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
 ADAPTER = "default"
+ADAPTABLE = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
+"""Layers of a language model that PEFT puts low-rank adapters beside."""
+
+
+class NoSuchLayer(InvalidInput):
+    """The targets of the adapter name no layer of the base."""
 
 
 def load_base(folder: Path, precision: Precision, device: torch.device) -> Any:
@@ -40,7 +49,15 @@ def load_base(folder: Path, precision: Precision, device: torch.device) -> Any:
 
 
 def add_adapter(model: Any, options: LoraOptions, seed: int, base_name: str) -> PeftModel:
-    """Wrap *model* with fresh low-rank adapters, drawn from *seed*: the same at every start of the same job."""
+    """
+    Wrap *model* with fresh low-rank adapters, drawn from *seed*: the same at every start of the same job.
+
+    Raises `NoSuchLayer`.
+    """
+    try:
+        check_targets(options, [name for name, each in model.named_modules() if isinstance(each, ADAPTABLE)], base_name)
+    except InvalidInput as error:
+        raise NoSuchLayer(error.message, hint=error.hint) from None
     targets = options.targets if isinstance(options.targets, str) else list(options.targets)
     config = LoraConfig(
         r=options.rank, lora_alpha=options.alpha, lora_dropout=options.dropout, target_modules=targets, task_type="CAUSAL_LM"

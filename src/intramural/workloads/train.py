@@ -34,10 +34,11 @@ from intramural.domain.workload import (
     ResumeEvent,
     WorkloadSpec,
 )
-from intramural.errors import InvalidInput
+from intramural.errors import Conflict
 from intramural.intake.tokens import Encoder, read_examples
 from intramural.sealing import written
 from intramural.workloads import checkpoint, drift, leaving, loading, machine, run_keys
+from intramural.workloads.cutting import check_answers, cut
 from intramural.workloads.emitter import Emitter, StopAsked, Wishes
 from intramural.workloads.engine import Engine, Forward, choose_forward
 from intramural.workloads.failures import failure_of, log_place
@@ -66,7 +67,11 @@ def preload() -> None:
 def main(run_folder: Path) -> int:
     """Run the workload of *run_folder* and return its exit code; the last event tells the outcome."""
     began = time.time()
-    emitter = Emitter(run_folder)
+    try:
+        emitter = Emitter(run_folder)
+    except Conflict as error:  # the events are those of the process that was first, and so is the outcome
+        print(f"{error.message} {error.hint}", file=sys.stderr)
+        return EXIT_CODES[Outcome.FAILED]
     wishes = Wishes()
     wishes.install()
     run = _Run(run_folder, emitter, wishes, began)
@@ -124,8 +129,7 @@ class _Run:
         train_rows = list(read_examples(inputs / "train.jsonl", rows))
         holdout_rows = list(read_examples(inputs / "holdout.jsonl", rows))
         examples = [TokenExample(each.ids, each.answer) for each in encoder.encode_batch(train_rows)]
-        if not any(True in each.answer for each in examples):
-            raise InvalidInput("No training example has an answer to learn.", hint="Add data with assistant turns.")
+        check_answers(examples)
         chosen = Settings.of(resumed.state["settings"]).precision if resumed else precision(self.spec.job, where)
         model = loading.load_base(inputs / "model", chosen, where)
         shape = shape_of(model.config, sum(each.numel() for each in model.parameters()))
@@ -141,7 +145,13 @@ class _Run:
         )
         # Sums depend on the number of threads; a resumed attempt must not find another one than the first left.
         torch.set_num_threads(settings.threads)
-        examples = self._cut(examples, settings.sequence_length)
+        if settings.threads > machine.cores():
+            self.emitter.notice(
+                f"resources.threads is {settings.threads}, and this run has {machine.cores()} cores; the threads share them."
+            )
+        examples, told = cut(examples, settings.sequence_length, shape.context)
+        if told:
+            self.emitter.notice(told)
         environment = machine.environment(where)
         self._print = drift.fingerprint(self.spec, environment, _threads(self.spec))
         if resumed:
@@ -192,14 +202,6 @@ class _Run:
     def _check_drift(self, resumed: checkpoint.Snapshot) -> None:
         accepted = drift.check(resumed.state["fingerprint"], self._print, accept=self.spec.accept_drift)
         self.emitter.emit(ResumeEvent(at=time.time(), step=resumed.step, skipped=self._skipped, drift=accepted))
-
-    def _cut(self, examples: list[TokenExample], length: int) -> list[TokenExample]:
-        longer = sum(len(each.ids) > length for each in examples)
-        if longer:
-            self.emitter.notice(
-                f"{longer} of {len(examples)} examples are longer than {length} tokens and were cut at the end."
-            )
-        return [TokenExample(each.ids[:length], each.answer[:length]) for each in examples]
 
     def _announce(self, settings: Settings, environment: dict[str, str], examples: list[TokenExample]) -> None:
         self.emitter.emit(
