@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import stat
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from intramural.domain.access import Actor, Role
 from intramural.domain.audit import AuditRetention, Origin
 from intramural.domain.confinement import Level
 from intramural.domain.value import ProjectId
+from intramural.errors import Unavailable
 from intramural.service.audit_key import AuditKey
 from intramural.service.context import ApproversFile, Context
 from intramural.settings import Settings, load_settings
@@ -41,10 +43,11 @@ def open_context(settings: Settings, actor: Actor) -> Context:
     """Return the context of *actor* over the parts of a home. Raises `Unavailable` when the home cannot be used."""
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(settings.home)
     except OSError as error:
         raise not_writable(settings.home, error) from error
     return Context(
-        store=Store.in_file(settings.home / "intramural.db"),
+        store=_store(settings.home),
         vault=_vault(settings),
         home=settings.home,
         actor=actor,
@@ -67,6 +70,7 @@ def open_context(settings: Settings, actor: Actor) -> Context:
         spot=settings.spot,
         level=machine_level,
         level_reasons=level_reasons,
+        swap=out_of_swap,
         start_reader=ConfinedReaders(settings.home),
         origin=Origin(host=os.uname().nodename, uid=os.getuid(), pid=os.getpid()),
         audit_key=AuditKey(settings.home / "keys"),
@@ -75,6 +79,14 @@ def open_context(settings: Settings, actor: Actor) -> Context:
             **{kind: getattr(settings, f"audit_keep_{kind}_days") for kind in AuditRetention.model_fields}
         ),
     )
+
+
+def _close_to_others(home: Path) -> None:
+    """Take from others what they may do in a home of this user that was made beforehand; a folder of other things is left."""
+    found = home.stat()
+    is_ours = found.st_uid == os.getuid() and not found.st_mode & stat.S_ISVTX
+    if found.st_mode & 0o077 and is_ours and ((home / "intramural.db").exists() or not any(home.iterdir())):
+        home.chmod(stat.S_IMODE(found.st_mode) & ~0o077)
 
 
 def machine_level() -> Level:
@@ -89,6 +101,24 @@ def level_reasons() -> tuple[str, ...]:
     from intramural.walls.level import reach  # noqa: PLC0415 - as above
 
     return reach().reasons
+
+
+def _store(home: Path) -> Store:
+    """Open the database. Raises `Unavailable` where it is away: a new one in its place would name nothing of what is there."""
+    path = home / "intramural.db"
+    if AuditKey(home / "keys").witnessed() and not (path.exists() and path.stat().st_size):
+        raise Unavailable(
+            f"{path} is not there, and this home was in use.",
+            hint="Put it back, or restore it from a backup; to begin anew, move the whole home away.",
+        )
+    return Store.in_file(path)
+
+
+def out_of_swap() -> str:
+    """Return what keeps runs out of swap on this machine."""
+    from intramural.walls.level import reach  # noqa: PLC0415 - as above
+
+    return reach().swap
 
 
 def _vault(settings: Settings) -> Vault:

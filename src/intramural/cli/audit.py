@@ -43,7 +43,7 @@ def tail(limit: int, as_json: bool) -> None:
 @click.option("--subject", help="Who: a name as `tail` shows it, with or without `user:`.")
 @click.option("--action", help="`job:cancel`, or `job` for every action on jobs.")
 @click.option("--object", "target", help="Part of the object's name, or the beginning of its digest.")
-@click.option("--decision", type=click.Choice(["allowed", "refused"]))
+@click.option("--decision", type=click.Choice(["allowed", "refused"]), help="How it was decided.")
 @click.option("--since", type=MOMENT, help="From this moment on, UTC.")
 @click.option("--until", type=MOMENT, help="Before this moment, UTC.")
 @click.option(
@@ -97,6 +97,7 @@ def verify(file: Path | None, key: Path | None, accept: bool, as_json: bool) -> 
     facts(
         [
             ("whole", f"{check.entries:,} entries from {check.first:,} on, {signed}"),
+            ("rows", f"{check.rows:,} rows of the database are as they were written" if check.rows else None),
             ("pruned", f"{check.pruned:,} bodies, by recorded acts" if check.pruned else None),
             ("clock", f"set back before {check.clock_set_back:,} entries, which are marked" if check.clock_set_back else None),
             ("root", check.root),
@@ -124,8 +125,15 @@ def _verify_file(file: Path, key: Path | None) -> AuditCheck:
 
 
 @audit.command()
-@click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@click.option("--format", "form", type=click.Choice(["ocsf", "cef", "syslog"]), default="ocsf", show_default=True)
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path), required=True, help="A new file.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ocsf", "cef", "syslog"]),
+    default="ocsf",
+    show_default=True,
+    help="OCSF alone can be verified.",
+)
 @click.option(
     "--after", type=click.IntRange(0), default=0, help="Only entries after this one: what came since the last export."
 )

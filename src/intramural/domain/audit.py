@@ -158,6 +158,8 @@ class AuditCheck(Value):
     """How many entries the newest signed head covers."""
     clock_set_back: int = 0
     """Entries that are marked because the clock was set back before them."""
+    rows: int = 0
+    """Rows of the database that are as they were written; none where a file was checked."""
     root: str = ""
     """The root of the tree over all entries, in hex."""
     key: str = ""

@@ -16,11 +16,13 @@ from intramural.domain.audit import (
     Pruned,
 )
 from intramural.domain.audit_chain import TrailCheck, record_of, trail_leaves
+from intramural.domain.audit_facts import TrailFacts
 from intramural.domain.audit_head import PublicKey, TrailHead, read_head
 from intramural.domain.audit_tree import Tree, inclusion_path
 from intramural.domain.value import Digest, check_name
-from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, Refused, Unavailable
+from intramural.errors import Conflict, IntegrityFailure, IntramuralError, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.context import Context
+from intramural.service.places import check_new_file
 from intramural.store import Reading
 
 HOLDS = (Action.AUDIT_HOLD, Action.AUDIT_RELEASE)
@@ -40,10 +42,10 @@ def search_audit(ctx: Context, wanted: AuditFilter) -> list[AuditEntry]:
 
 def verify_audit(ctx: Context, *, accept: bool = False) -> AuditCheck:
     """
-    Check the whole trail. Raises `IntegrityFailure` that names the first bad entry.
+    Check the whole trail, and the rows it tells of. Raises `IntegrityFailure` that names the first that does not hold.
 
-    With *accept* an owner answers for entries that were not signed, or for a database that was restored from an
-    older backup: that is recorded, and signing goes on from there.
+    With *accept* an owner answers for entries that were not signed, for rows that were changed, or for a database that
+    was restored from an older backup: that is recorded, and signing goes on from there.
     """
     if accept:
         ctx.check(Action.AUDIT_VERIFY)
@@ -54,24 +56,29 @@ def verify_audit(ctx: Context, *, accept: bool = False) -> AuditCheck:
     with ctx.read() as tx:
         end = _stored_end(tx)
         notes = [*tx.audit.heads(), *(each for each in (end.note if end else None, witness) if each)]
-        check = TrailCheck(_signed(notes, key))
+        check, told = TrailCheck(_signed(notes, key)), TrailFacts(ctx.project)
         for rows in tx.audit.links():
             check.feed(rows)
+            told.feed(rows)
+        count, fault = (0, None) if accept else _rows(tx, told)
     if end is None and check.tree.size:
         raise IntegrityFailure("The row that says where the trail ends is missing.", hint="Restore the database.", seq=1)
     check.finish(None if accept else end)
+    if fault is not None:
+        raise fault
     signed = max((read_head(each)[0] for each in notes), default=0)
     if check.tree.size > signed and ctx.audit_key is not None:
         if notes and not accept:
             raise _unsigned(signed + 1, check.tree.size)
-        signed = _sign(ctx, check, signed + 1)
+        signed = _sign(ctx, check, signed + 1, accept=accept)
     elif accept and ctx.audit_key is not None:
-        signed = _sign(ctx, check, signed + 1)
+        signed = _sign(ctx, check, signed + 1, accept=True)
     return AuditCheck(
         entries=check.tree.size,
         pruned=len(check.pruned),
         signed=signed,
         clock_set_back=check.clock_set_back,
+        rows=count,
         root=check.tree.root().hex(),
         key=key.line() if key else "",
     )
@@ -87,7 +94,20 @@ def _unsigned(first: int, last: int) -> IntegrityFailure:
     )
 
 
-def _sign(ctx: Context, check: TrailCheck, first: int) -> int:
+def _rows(tx: Reading, told: TrailFacts) -> tuple[int, IntramuralError | None]:
+    """Return how many rows were looked at, and what is wrong with them, to be told when the trail itself is whole."""
+    try:
+        count = tx.check_rows()
+        held = [f"{each.kind}:{each.id}" for each in tx.quarantines.all(told.project)]
+        counting = [each.id for each in tx.approvals.all(told.project) if each.withdrawn_at is None]
+        policy = tx.policies.present(told.project)
+        told.check(held, counting, policy.digest if policy else None)
+    except (IntegrityFailure, Unavailable) as error:
+        return 0, error
+    return count, None
+
+
+def _sign(ctx: Context, check: TrailCheck, first: int, *, accept: bool) -> int:
     """Record that the trail was checked and is signed from *first* on; return how far the signature reaches."""
     assert ctx.audit_key is not None  # noqa: S101 - the caller asked
     end = TrailHead(check.tree.size, check.last_at, check.leaf, check.tree.frontier)
@@ -97,6 +117,8 @@ def _sign(ctx: Context, check: TrailCheck, first: int) -> int:
             raise Unavailable("Something was recorded meanwhile.", hint="Verify again.")
         tx.audit.set_end(end)
         tx.concerns["detail"] = {"entries": end.size, "root": check.tree.root().hex(), "signed_from": first}
+        if accept:
+            tx.concerns["detail"] |= {"rows_accepted": tx.accept_rows()}
     return end.size + 1
 
 
@@ -162,11 +184,17 @@ def prove_audit(ctx: Context, seq: int) -> AuditProof:
 
 
 def export_audit(ctx: Context, file: Path, form: str = "ocsf", after: int = 0) -> Exported:
-    """Write the entries after *after* to *file* as `ocsf`, `cef` or `syslog`; an act that is recorded, and in the file."""
+    """
+    Write the entries after *after* to *file*, a new one, as `ocsf`, `cef` or `syslog`; an act that is recorded, and in it.
+
+    Raises `InvalidInput` before anything is recorded where the file exists or cannot be made.
+    """
     import intramural.connectors.siem as siem  # noqa: PLC0415, PLR0402 - only this verb writes them
 
     if form not in siem.FORMS:
         raise InvalidInput(f"There is no form {form}.", hint=f"Choose one of {', '.join(siem.FORMS)}.")
+    ctx.check(Action.AUDIT_EXPORT, target=form)
+    check_new_file(file)
     with ctx.act(Action.AUDIT_EXPORT, target=form) as tx:
         if not 0 <= after <= tx.audit.end().size:
             raise InvalidInput(f"There is no entry {after}.", hint=f"The trail has {tx.audit.end().size}.")

@@ -100,13 +100,17 @@ class AuditKey:
                 f"{self._path(WITNESS)} cannot be read ({type(error).__name__}).", hint="Restore keys/ from a backup."
             ) from None
 
+    def witnessed(self) -> int:
+        """Return how many entries the newest head that was signed here covers, 0 before the first."""
+        return _size_in(self.witness() or "0\n0\n")
+
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
     def _follows(self, key: SigningKey, before: TrailHead) -> bool:
         """Tell whether *before* is what was signed last, here and in the database."""
         try:
-            seen = _size_in(self.witness() or "0\n0\n")
+            seen = self.witnessed()
         except IntegrityFailure:
             return False
         if seen > before.size:

@@ -17,7 +17,7 @@ from intramural.domain.audit import AuditFilter
 from intramural.domain.keys import WrappedKey
 from intramural.domain.removal import Swept
 from intramural.domain.value import RunId
-from intramural.errors import InvalidInput, Unavailable
+from intramural.errors import IntegrityFailure, InvalidInput, Unavailable
 from intramural.service.context import Context
 from intramural.service.run_directories import sweep_runs
 from intramural.service.scratch import drop_note, notes_of_the_gone, sweep_scratch
@@ -32,15 +32,18 @@ def sweep_home(ctx: Context, *, dry_run: bool = False) -> Swept:
     Remove sealed files, keys and directories of runs that belong to nothing; with *dry_run* only tell of them.
 
     Raises `Conflict` while something is being stored, `IntegrityFailure` where a damaged folder does not tell what
-    belongs to it.
+    belongs to it, or the database is older than the home: what it does not know yet is not nobody's.
     """
     ctx.check(Action.HOME_SWEEP)
+    with ctx.read() as tx:
+        _check_not_older(ctx, tx)
     if not dry_run:
         sweep_scratch(ctx.home)
         sweep_runs(ctx)
     notes = notes_of_the_gone(ctx.home)
     with ctx.vault.removing(wait=False):
         with ctx.read() as tx:
+            _check_not_older(ctx, tx)
             files = tx.datasets.digests(shredded=False)
             blobs = ctx.vault.unnamed(trees=tx.models.digests() | tx.artifacts.digests(), files=files)
             needed = tx.scope_keys.active(notes)
@@ -61,6 +64,16 @@ def sweep_home(ctx: Context, *, dry_run: bool = False) -> Swept:
         drop_note(ctx.home, name)
     left = sum(not _destroyed(ctx, name, provider) for name, provider in keys.items())
     return found.model_copy(update={"keys": found.keys - left, "keys_left": left})
+
+
+def _check_not_older(ctx: Context, tx: Reading) -> None:
+    known, written = tx.audit.end().size, ctx.audit_key.witnessed() if ctx.audit_key is not None else 0
+    if known < written:
+        raise IntegrityFailure(
+            f"The database has {known} entries of a trail of {written}: it was put back from an older backup.",
+            hint="Restore a newer one, or answer for it with `intramural audit verify --accept`; nothing was removed.",
+            fault="cut",
+        )
 
 
 def _destroyed(ctx: Context, name: str, provider_name: str) -> bool:

@@ -97,6 +97,11 @@ class Audit:
             return TrailHead()
         return trail_leaves(self.links(), row.note if row is not None else None)
 
+    def latest(self) -> int:
+        """Return the latest time of any entry, in microseconds: where the clock was set back, the last entry's is earlier."""
+        newest = [select(func.max(AUDIT.c.at)).where(AUDIT.c.kind == number) for number in NUMBERS.values()]  # by the index
+        return max(int(self._run(each).scalar() or 0) for each in newest)
+
     def set_end(self, end: TrailHead) -> None:
         """Write what the next entry is chained to."""
         values = {"size": end.size, "last_at": end.last_at, "leaf": end.leaf, "frontier": end.frontier, "note": end.note}

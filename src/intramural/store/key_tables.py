@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, String, Table
+from sqlalchemy import JSON, Column, Float, Index, LargeBinary, String, Table
 
 from intramural.store.tables import METADATA
 
@@ -15,6 +15,7 @@ SCOPE_KEYS = Table(
     Column("state", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     Index("keys_by_scope", "project", "scope", "created_at"),
 )
 
@@ -26,5 +27,6 @@ CERTIFICATES = Table(
     Column("dataset", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     Index("certificates_by_dataset", "project", "dataset", "at"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, Index, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from intramural.store.tables import METADATA
 
@@ -14,6 +14,7 @@ POLICIES = Table(
     Column("digest", String, nullable=False),
     Column("is_set", Integer, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     Index("policies_by_digest", "project", "digest"),
     sqlite_autoincrement=True,
 )
@@ -28,6 +29,7 @@ QUARANTINES = Table(
     Column("name", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     UniqueConstraint("project", "kind", "name"),
 )
 
@@ -39,6 +41,7 @@ APPROVALS = Table(
     Column("job_id", String, nullable=False),
     Column("added_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     Index("approvals_by_job", "job_id", "added_at"),
 )
 """Signed texts, checked anew each time one is counted; a row that is withdrawn stays, so that it is not added again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from intramural.domain.artifact import Artifact
@@ -14,51 +14,55 @@ from intramural.domain.job import Job, JobState, Run
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.value import Digest, JobId, ProjectId, RunId
 from intramural.errors import NotFound
+from intramural.store.documents import Documents
 from intramural.store.tables import ARTIFACTS, DATASETS, EVENTS, JOBS, MODELS, RUNS
 
 RESTORED = "Was the database restored from an older backup?"
 
 
-class Repository:
-    """Statements over one connection."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._run = connection.execute
-
-
-class Models(Repository):
+class Models(Documents[BaseModelVersion]):
     """Base models by project and name."""
+
+    TABLE, KIND = MODELS, BaseModelVersion
 
     def add(self, project: ProjectId, model: BaseModelVersion) -> None:
         """Add *model*; a name that exists is a `Conflict`."""
         row = {"project": project, "name": model.name, "added_at": model.added_at.timestamp(), "document": model.document()}
-        self._run(insert(MODELS).values(row))
+        self._insert(row)
 
     def find(self, project: ProjectId, name: str) -> BaseModelVersion | None:
         """Return the model of that name."""
-        found = self._run(select(MODELS.c.document).where(MODELS.c.project == project, MODELS.c.name == name)).scalar()
-        return BaseModelVersion.model_validate(found) if found else None
+        found = self._values(select(MODELS).where(MODELS.c.project == project, MODELS.c.name == name))
+        return found[0] if found else None
 
     def all(self, project: ProjectId) -> list[BaseModelVersion]:
         """Return every model, oldest first."""
-        rows = self._run(select(MODELS.c.document).where(MODELS.c.project == project).order_by(MODELS.c.added_at)).scalars()
-        return [BaseModelVersion.model_validate(each) for each in rows]
+        return self._values(select(MODELS).where(MODELS.c.project == project).order_by(MODELS.c.added_at))
 
     def digests(self) -> set[Digest]:
         """Return the folder of every model of every project."""
-        return {document["digest"] for document in self._run(select(MODELS.c.document)).scalars()}
+        return {document["digest"] for document in self._documents(select(MODELS))}
 
     def remove(self, project: ProjectId, name: str) -> None:
         """Remove the model of that name."""
         self._run(delete(MODELS).where(MODELS.c.project == project, MODELS.c.name == name))
 
 
-class Datasets(Repository):
+class Datasets(Documents[DatasetVersion]):
     """Dataset versions by project, name and number."""
+
+    TABLE, KIND = DATASETS, DatasetVersion
 
     def add(self, project: ProjectId, dataset: DatasetVersion) -> None:
         """Add *dataset*."""
-        row = {
+        self._insert(self._row(project, dataset))
+
+    def replace(self, project: ProjectId, dataset: DatasetVersion) -> None:
+        """Store *dataset* anew: its token statistics change, where it is sealed, and whether it was shredded."""
+        self._update(self._row(project, dataset))
+
+    def _row(self, project: ProjectId, dataset: DatasetVersion) -> dict[str, Any]:
+        return {
             "project": project,
             "name": dataset.name,
             "version": dataset.version,
@@ -66,33 +70,25 @@ class Datasets(Repository):
             "added_at": dataset.added_at.timestamp(),
             "document": dataset.document(),
         }
-        self._run(insert(DATASETS).values(row))
-
-    def replace(self, project: ProjectId, dataset: DatasetVersion) -> None:
-        """Store *dataset* anew: its token statistics change, where it is sealed, and whether it was shredded."""
-        where = (DATASETS.c.project == project, DATASETS.c.name == dataset.name, DATASETS.c.version == dataset.version)
-        self._run(update(DATASETS).where(*where).values(document=dataset.document()))
 
     def find(self, project: ProjectId, name: str, version: int | None = None) -> DatasetVersion | None:
         """Return that version, or the newest."""
-        query = select(DATASETS.c.document).where(DATASETS.c.project == project, DATASETS.c.name == name)
+        query = select(DATASETS).where(DATASETS.c.project == project, DATASETS.c.name == name)
         if version is not None:
             query = query.where(DATASETS.c.version == version)
-        found = self._run(query.order_by(DATASETS.c.version.desc()).limit(1)).scalar()
-        return DatasetVersion.model_validate(found) if found else None
+        found = self._values(query.order_by(DATASETS.c.version.desc()).limit(1))
+        return found[0] if found else None
 
     def digests(self, *, shredded: bool = True) -> set[Digest]:
         """Return the sealed files of every version of every project; those of *shredded* ones on request only."""
-        every = self._run(select(DATASETS.c.document)).scalars()
-        documents = [each for each in every if shredded or not each.get("shredded_at")]
+        documents = [each for each in self._documents(select(DATASETS)) if shredded or not each.get("shredded_at")]
         sides = ("train_digest", "holdout_digest", "train_sealed", "holdout_sealed", "index_sealed")
         return {document[side] for document in documents for side in sides if document.get(side)}
 
     def with_digest(self, project: ProjectId, name: str, digest: str) -> DatasetVersion | None:
         """Return the version of *name* with that digest, unless it was shredded."""
         where = (DATASETS.c.project == project, DATASETS.c.name == name, DATASETS.c.digest == digest)
-        found = [DatasetVersion.model_validate(each) for each in self._run(select(DATASETS.c.document).where(*where)).scalars()]
-        return next((each for each in found if each.shredded_at is None), None)
+        return next((each for each in self._values(select(DATASETS).where(*where)) if each.shredded_at is None), None)
 
     def remove(self, project: ProjectId, dataset: DatasetVersion) -> None:
         """Remove one version."""
@@ -101,21 +97,26 @@ class Datasets(Repository):
 
     def all(self, project: ProjectId) -> list[DatasetVersion]:
         """Return every version, by name and number."""
-        query = select(DATASETS.c.document).where(DATASETS.c.project == project).order_by(DATASETS.c.name, DATASETS.c.version)
-        return [DatasetVersion.model_validate(each) for each in self._run(query).scalars()]
+        query = select(DATASETS).where(DATASETS.c.project == project).order_by(DATASETS.c.name, DATASETS.c.version)
+        return self._values(query)
 
 
-class Jobs(Repository):
+class Jobs(Documents[Job]):
     """Jobs by id."""
+
+    TABLE, KIND = JOBS, Job
 
     def add(self, job: Job) -> None:
         """Add *job*."""
-        row = {"id": job.id, "project": job.project, "name": job.spec.name, "submitted_at": job.submitted_at.timestamp()}
-        self._run(insert(JOBS).values({**row, "state": job.state.value, "document": job.document()}))
+        self._insert(self._row(job))
 
     def save(self, job: Job) -> None:
         """Store *job* anew."""
-        self._run(update(JOBS).where(JOBS.c.id == job.id).values(state=job.state.value, document=job.document()))
+        self._update(self._row(job))
+
+    def _row(self, job: Job) -> dict[str, Any]:
+        row = {"id": job.id, "project": job.project, "name": job.spec.name, "submitted_at": job.submitted_at.timestamp()}
+        return {**row, "state": job.state.value, "document": job.document()}
 
     def remove(self, job_id: JobId) -> None:
         """Remove the job of that id with its runs and their events."""
@@ -126,48 +127,48 @@ class Jobs(Repository):
 
     def get(self, job_id: JobId) -> Job:
         """Return the job of that id. Raises `NotFound`."""
-        found = self._run(select(JOBS.c.document).where(JOBS.c.id == job_id)).scalar()
-        if found is None:
+        found = self._values(select(JOBS).where(JOBS.c.id == job_id))
+        if not found:
             raise NotFound(f"The store knows no job {job_id}.", hint=RESTORED)
-        return Job.model_validate(found)
+        return found[0]
 
     def matching(self, project: ProjectId, ref: str) -> list[Job]:
         """Return the job of that id, else the newest of that name, else up to three whose ids begin so."""
-        mine = select(JOBS.c.document).where(JOBS.c.project == project)
+        mine = select(JOBS).where(JOBS.c.project == project)
         ways = (
             mine.where(JOBS.c.id == ref),
             mine.where(JOBS.c.name == ref).order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc()).limit(1),
             mine.where(JOBS.c.id.startswith(ref, autoescape=True)).limit(3),
         )
-        found = (self._run(each).scalars().all() for each in ways)
-        return [Job.model_validate(each) for each in next((rows for rows in found if rows), [])]
+        return next((found for each in ways if (found := self._values(each))), [])
 
     def all(self, project: ProjectId, limit: int = 1000) -> list[Job]:
         """Return jobs, newest first."""
-        query = select(JOBS.c.document).where(JOBS.c.project == project)
-        query = query.order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc()).limit(limit)
-        return [Job.model_validate(each) for each in self._run(query).scalars()]
+        query = select(JOBS).where(JOBS.c.project == project)
+        return self._values(query.order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc()).limit(limit))
 
     def in_states(self, states: Iterable[JobState]) -> list[Job]:
         """Return the jobs of every project in *states*, oldest first."""
         wanted = [each.value for each in states]
-        rows = self._run(
-            select(JOBS.c.document).where(JOBS.c.state.in_(wanted)).order_by(JOBS.c.submitted_at, JOBS.c.id)
-        ).scalars()
-        return [Job.model_validate(each) for each in rows]
+        return self._values(select(JOBS).where(JOBS.c.state.in_(wanted)).order_by(JOBS.c.submitted_at, JOBS.c.id))
 
 
-class Runs(Repository):
+class Runs(Documents[Run]):
     """Runs by id."""
+
+    TABLE, KIND = RUNS, Run
 
     def add(self, run: Run) -> None:
         """Add *run*."""
-        row = {"id": run.id, "job_id": run.job_id, "attempt": run.attempt, "ended": int(run.ended_at is not None)}
-        self._run(insert(RUNS).values({**row, "document": run.document()}))
+        self._insert(self._row(run))
 
     def save(self, run: Run) -> None:
         """Store *run* anew."""
-        self._run(update(RUNS).where(RUNS.c.id == run.id).values(ended=int(run.ended_at is not None), document=run.document()))
+        self._update(self._row(run))
+
+    def _row(self, run: Run) -> dict[str, Any]:
+        row = {"id": run.id, "job_id": run.job_id, "attempt": run.attempt, "ended": int(run.ended_at is not None)}
+        return {**row, "document": run.document()}
 
     def get(self, run_id: RunId) -> Run:
         """Return the run of that id. Raises `NotFound`."""
@@ -178,21 +179,23 @@ class Runs(Repository):
 
     def find(self, run_id: RunId) -> Run | None:
         """Return the run of that id, or None."""
-        found = self._run(select(RUNS.c.document).where(RUNS.c.id == run_id)).scalar()
-        return Run.model_validate(found) if found else None
+        found = self._values(select(RUNS).where(RUNS.c.id == run_id))
+        return found[0] if found else None
 
     def of_job(self, job_id: JobId) -> list[Run]:
         """Return a job's runs, first attempt first."""
-        rows = self._run(select(RUNS.c.document).where(RUNS.c.job_id == job_id).order_by(RUNS.c.attempt)).scalars()
-        return [Run.model_validate(each) for each in rows]
+        return self._values(select(RUNS).where(RUNS.c.job_id == job_id).order_by(RUNS.c.attempt))
 
     def open(self) -> list[Run]:
         """Return every run that has not ended."""
-        return [Run.model_validate(each) for each in self._run(select(RUNS.c.document).where(RUNS.c.ended == 0)).scalars()]
+        return self._values(select(RUNS).where(RUNS.c.ended == 0))
 
 
-class Events(Repository):
-    """Events of runs, in order."""
+class Events:
+    """Events of runs, in order. Their rows carry no tag: there are too many, and nothing is decided by them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._run = connection.execute
 
     def append(self, run_id: RunId, first_seq: int, events: Sequence[dict[str, Any]]) -> None:
         """Append *events*, numbered from *first_seq*; those that are there already are left as they are."""
@@ -221,8 +224,10 @@ class Events(Repository):
         return found
 
 
-class Artifacts(Repository):
+class Artifacts(Documents[Artifact]):
     """Artifacts by id."""
+
+    TABLE, KIND = ARTIFACTS, Artifact
 
     def add(self, project: ProjectId, artifact: Artifact) -> None:
         """Add *artifact*; a run has at most one of a kind."""
@@ -236,7 +241,7 @@ class Artifacts(Repository):
             "created_at": artifact.created_at.timestamp(),
             "document": artifact.document(),
         }
-        self._run(insert(ARTIFACTS).values(row))
+        self._insert(row)
 
     def remove(self, artifact: Artifact) -> None:
         """Remove *artifact*."""
@@ -248,19 +253,16 @@ class Artifacts(Repository):
             ARTIFACTS.c.id.startswith(ref, autoescape=True),
             ARTIFACTS.c.digest.startswith(f"sha256:{ref.removeprefix('sha256:')}", autoescape=True),
         )
-        query = (
-            select(ARTIFACTS.c.document).where(ARTIFACTS.c.project == project, begins).order_by(ARTIFACTS.c.created_at.desc())
-        )
-        return [Artifact.model_validate(each) for each in self._run(query.limit(3)).scalars()]
+        query = select(ARTIFACTS).where(ARTIFACTS.c.project == project, begins)
+        return self._values(query.order_by(ARTIFACTS.c.created_at.desc()).limit(3))
 
     def all(self, project: ProjectId, job_id: JobId | None = None) -> list[Artifact]:
         """Return the artifacts of a job, or all, oldest first."""
-        query = select(ARTIFACTS.c.document).where(ARTIFACTS.c.project == project)
+        query = select(ARTIFACTS).where(ARTIFACTS.c.project == project)
         if job_id is not None:
             query = query.where(ARTIFACTS.c.job_id == job_id)
-        rows = self._run(query.order_by(ARTIFACTS.c.created_at, ARTIFACTS.c.kind)).scalars()
-        return [Artifact.model_validate(each) for each in rows]
+        return self._values(query.order_by(ARTIFACTS.c.created_at, ARTIFACTS.c.kind))
 
     def digests(self) -> set[Digest]:
         """Return the folder of every artifact of every project."""
-        return set(self._run(select(ARTIFACTS.c.digest).distinct()).scalars())
+        return {document["digest"] for document in self._documents(select(ARTIFACTS))}

@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from intramural.errors import Conflict, Unavailable
 from intramural.store.audit import Audit
+from intramural.store.documents import RowKey, check_rows, tag_rows
 from intramural.store.migrations import bring_up_to_date
 from intramural.store.policies import Approvals, Policies, Quarantines
 from intramural.store.repositories import Artifacts, Datasets, Events, Jobs, Models, Runs
@@ -37,31 +38,44 @@ FULL_BYTES = 256 << 10
 class Reading:
     """The repositories over one connection."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.models = Models(connection)
-        self.datasets = Datasets(connection)
-        self.jobs = Jobs(connection)
-        self.runs = Runs(connection)
+    def __init__(self, connection: Connection, key: RowKey) -> None:
+        self._connection, self._key = connection, key
+        self.models = Models(connection, key)
+        self.datasets = Datasets(connection, key)
+        self.jobs = Jobs(connection, key)
+        self.runs = Runs(connection, key)
         self.events = Events(connection)
-        self.artifacts = Artifacts(connection)
-        self.scope_keys = ScopeKeys(connection)
-        self.certificates = Certificates(connection)
-        self.policies = Policies(connection)
-        self.quarantines = Quarantines(connection)
-        self.approvals = Approvals(connection)
+        self.artifacts = Artifacts(connection, key)
+        self.scope_keys = ScopeKeys(connection, key)
+        self.certificates = Certificates(connection, key)
+        self.policies = Policies(connection, key)
+        self.quarantines = Quarantines(connection, key)
+        self.approvals = Approvals(connection, key)
         self.audit = Audit(connection)
+
+    def check_rows(self) -> int:
+        """Return how many rows with a document there are. Raises `IntegrityFailure` for one that was edited."""
+        return check_rows(self._connection, self._key)
 
 
 class Transaction(Reading):
     """A reading that may write; commits when its block ends, rolls back when it raises."""
 
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, key: RowKey) -> None:
+        super().__init__(connection, key)
         self.concerns: dict[str, Any] = {}
         """
         What the act's audit entry says beside what `act` was told: `target`, `digest`, `detail`; and `decision` and
         `rule`, where what is written is itself the consequence of a refusal.
         """
+
+    def accept_rows(self) -> int:
+        """Take every row with a document for what the platform wrote; return how many it had not. Makes a lost key anew."""
+        try:
+            self._key.make()
+        except OSError as error:
+            raise not_writable(self._key.path, error) from error
+        return tag_rows(self._connection, self._key)
 
 
 class Store:
@@ -70,6 +84,7 @@ class Store:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._engine = engine
         self._folder = folder
+        self._key = RowKey(folder / "keys" / "records.key")
 
     @classmethod
     def in_file(cls, path: Path, *, busy_milliseconds: int = BUSY_MILLISECONDS) -> Store:
@@ -92,13 +107,13 @@ class Store:
     def reading(self) -> Iterator[Reading]:
         """Read one consistent state."""
         with self._connected("BEGIN") as connection:
-            yield Reading(connection)
+            yield Reading(connection, self._key)
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """Write, alone. Raises `Conflict` where a unique value exists already."""
         with self._connected("BEGIN IMMEDIATE") as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._key)
 
     def forget_log(self) -> None:
         """Move the log into the file and empty it, so that what a transaction overwrote is in neither."""
@@ -125,7 +140,10 @@ class Store:
             version = connection.execute(select(SCHEMA.c.version)).scalar() if has_schema else None
         if version is None or version < SCHEMA_VERSION:
             with self._connected("BEGIN IMMEDIATE") as connection:
-                bring_up_to_date(connection)
+                try:
+                    bring_up_to_date(connection, self._key)
+                except OSError as error:
+                    raise not_writable(self._folder / "keys", error) from error
         elif version > SCHEMA_VERSION:
             raise Unavailable(
                 f"The database is of version {version}; this intramural knows {SCHEMA_VERSION}.", hint="Upgrade intramural."

@@ -1,5 +1,6 @@
 """
-The tables. Each value is kept whole as a JSON document; beside it stand the columns that statements look at.
+The tables. Each value is kept whole as a JSON document; beside it stand the columns that statements look at,
+and the tag by which an edited row is known (`documents`).
 
 A change here raises `SCHEMA_VERSION` and brings a migration.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 METADATA = MetaData()
 
@@ -21,6 +22,7 @@ MODELS = Table(
     Column("name", String, primary_key=True),
     Column("added_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
 )
 
 DATASETS = Table(
@@ -32,6 +34,7 @@ DATASETS = Table(
     Column("digest", String, nullable=False),
     Column("added_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
 )
 
 JOBS = Table(
@@ -43,6 +46,7 @@ JOBS = Table(
     Column("state", String, nullable=False),
     Column("submitted_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     Index("jobs_by_name", "project", "name", "submitted_at"),
     Index("jobs_by_state", "state", "submitted_at"),
 )
@@ -55,6 +59,7 @@ RUNS = Table(
     Column("attempt", Integer, nullable=False),
     Column("ended", Integer, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     UniqueConstraint("job_id", "attempt"),
     Index("runs_by_end", "ended"),
 )
@@ -84,6 +89,7 @@ ARTIFACTS = Table(
     Column("digest", String, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("document", JSON, nullable=False),
+    Column("tag", LargeBinary),
     UniqueConstraint("run_id", "kind"),
     Index("artifacts_by_job", "job_id"),
 )

@@ -86,3 +86,27 @@ def test_a_page_that_cannot_be_written_is_a_usage_error_and_nothing_half_written
 
 def test_nothing_is_removed_where_nobody_can_be_asked(quiet_home, document):
     assert "--yes" in error_of(document, ["remove", "job-nope"], 2)["hint"]
+
+
+def test_a_home_whose_database_is_gone_is_not_begun_anew(platform, tmp_path, monkeypatch, document):
+    home = tmp_path / "home"
+    monkeypatch.setenv("INTRAMURAL_HOME", str(home))
+    document("data", "add", str(platform / "tickets.jsonl"), "--name", "x")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for path in home.glob("intramural.db*"):
+        path.rename(kept / path.name)
+    before = files(home)
+
+    for arguments in [*ANY, ["sweep"], ["run", str(platform / "tune.yaml")]]:
+        error = error_of(document, arguments, 8)
+        assert "not there" in error["message"]
+        assert "restore" in error["hint"]
+    (home / "intramural.db").touch()
+    error_of(document, ["sweep"], 8)
+    (home / "intramural.db").unlink()
+
+    assert files(home) == before
+    for path in kept.iterdir():
+        path.rename(home / path.name)
+    assert [each["name"] for each in document("data", "list")] == ["x"]

@@ -191,7 +191,7 @@ def test_no_new_key_is_made_where_there_was_one(signed):
 
     acts(another_process(signed), "later")
 
-    assert sorted(each.name for each in (signed.home / "keys").iterdir()) == ["audit.witness"]
+    assert sorted(each.name for each in (signed.home / "keys").iterdir()) == ["audit.witness", "records.key"]
 
 
 def test_a_head_of_another_key_is_refused(signed):
@@ -208,6 +208,7 @@ def test_keys_are_for_their_owner_alone(signed):
         "audit.key": 0o600,
         "audit.pub": 0o600,
         "audit.witness": 0o600,
+        "records.key": 0o600,
     }
 
 

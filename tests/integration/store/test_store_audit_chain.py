@@ -41,8 +41,12 @@ def verified(home):
 def test_processes_that_begin_and_write_at_once_make_one_chain(tmp_path):
     """As the scheduler and the command line do; also the key is made by whoever is first."""
     writers = [start(ACT, tmp_path, name, 20) for name in ("one", "two")]
-    for each in writers:
-        each.communicate(timeout=60)
+    try:
+        for each in writers:
+            each.communicate(timeout=300)
+    finally:
+        for each in writers:
+            each.kill()
 
     assert [each.returncode for each in writers] == [0, 0]
     assert verified(tmp_path) == [40, 40]

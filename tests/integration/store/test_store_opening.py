@@ -16,8 +16,10 @@ from intramural.store import Store
 def test_a_new_store_is_for_its_owner_alone(tmp_path):
     Store.in_file(tmp_path / "home" / "intramural.db")
 
-    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "home").iterdir()}
-    assert modes == {0o600}
+    found = {path for path in (tmp_path / "home").rglob("*") if not path.is_dir()}
+    assert tmp_path / "home" / "keys" / "records.key" in found
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+    assert stat.S_IMODE((tmp_path / "home" / "keys").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 

@@ -92,7 +92,11 @@ def test_two_processes_writing_at_once_lose_nothing(store, tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path / "intramural.db")]
     environment = {**os.environ, "PYTHONPATH": str(Path(factories.__file__).parent)}
     both = [subprocess.Popen(command, env=environment) for _ in range(2)]
-    assert [each.wait() for each in both] == [0, 0]
+    try:
+        assert [each.wait(300) for each in both] == [0, 0]
+    finally:
+        for each in both:
+            each.kill()
 
     with store.reading() as tx:
         targets = [entry.target for entry in tx.audit.newest(PROJECT, 1000)]
