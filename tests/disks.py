@@ -35,7 +35,7 @@ def a_disk(folder, options="size=8m"):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # whoever wrote on it may not quite have ended
 
 
 def make_read_only(folder):

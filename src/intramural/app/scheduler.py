@@ -50,9 +50,9 @@ BUSY_PAUSE_SECONDS = 0.5
 """Between two looks while something runs; a bell ends the pause."""
 AWAY_PAUSE_SECONDS = 2.0
 """Between two looks while the store is away."""
-HEARD_SECONDS = 0.05
-"""How long a resting scheduler may take to hear the bell, and a killed one to be gone."""
-HANDOVER_SECONDS = 0.5
+HEARD_SECONDS = 2.0
+"""How long a scheduler may take to hear the bell, or a killed one to be gone; who is silent for longer is taken for busy."""
+HANDOVER_SECONDS = 5.0
 """How long a new scheduler waits for one that is leaving."""
 
 log = logging.getLogger("intramural.scheduler")
@@ -108,6 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if not options.foreground and os.fork() != 0:
         os._exit(0)
+    os.umask(0o077)  # whatever it makes lies in the home, and is for this user only
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         return _run(options.home, options.idle_seconds, options.entry)
@@ -275,27 +276,29 @@ def _ring(home: Path) -> bool:
             return False
         with contextlib.suppress(BlockingIOError):  # full: it is awake already
             os.write(bell, b"j")
-        return _is_heard(bell) or _has_listener(home)
+        return _is_heard(bell, home)
     except BrokenPipeError:
         return False
     finally:
         os.close(bell)
 
 
-def _is_heard(bell: int) -> bool:
-    """Tell whether a scheduler took the byte at once, as a resting one does."""
+def _is_heard(bell: int, home: Path) -> bool:
+    """Tell whether a scheduler took the byte, as a resting one does at once, or will, being busy."""
     until = time.monotonic() + HEARD_SECONDS
     waiting = bytearray(4)
     while time.monotonic() < until:
         fcntl.ioctl(bell, termios.FIONREAD, waiting)
         if not int.from_bytes(waiting, sys.byteorder):
             return True
+        if not _has_listener(home):
+            return False
         time.sleep(0.001)
-    return False
+    return True
 
 
 def _has_listener(home: Path) -> bool:
-    """Tell whether a busy scheduler will hear the bell later; a killed one has let go of it by now."""
+    """Tell whether somebody has the bell open to hear it; a killed one has until it is gone."""
     try:
         os.close(os.open(home / BELL, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except OSError:

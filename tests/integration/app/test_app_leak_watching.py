@@ -36,14 +36,15 @@ os.set_blocking(read_end, False)
 sockets = socket.socketpair()
 print("ready", flush=True)
 input()
-os.dup2({"pipe": read_end, "socket": sockets[0].fileno()}[sys.argv[2]], 200)
+folder = os.open("/", os.O_DIRECTORY)
+os.dup2({"pipe": read_end, "socket": sockets[0].fileno(), "folder": folder}[sys.argv[2]], 200)
 print("swapped", flush=True)
 input()
 print(os.read(read_end, 9).decode())
 """
 
 
-@pytest.mark.parametrize("other", ["pipe", "socket"])
+@pytest.mark.parametrize("other", ["pipe", "socket", "folder"])
 def test_a_descriptor_that_became_another_thing_since_it_was_looked_at_is_passed_over(tmp_path, monkeypatch, other):
     (tmp_path / "watched").mkdir()
     watch = Watch(Nest.new(), tmp_path / "watched", [], lambda path: [])

@@ -34,6 +34,15 @@ RUNS = re.compile(r"intramural\.workloads\.(?!build_model)")
 ASKED = "here"
 """The folder in which the commands are called and into which they write what they are asked for."""
 
+TYPED = frozenset({Planted.NAME, Planted.FIELD, Planted.SAID})
+"""What may be on the command line of the person who typed it."""
+KEPT_WORDS = {
+    Planted.FIELD: "names of fields, in the database and in pages",
+    Planted.SAID: "what a person said for the record, in the database and in pages",
+}
+KEPT = frozenset(KEPT_WORDS)
+"""What may be in the database, and in what a person had written."""
+
 State = tuple[int, int, int, int]
 
 
@@ -80,7 +89,7 @@ class Watch:
             self._look_at_files()
             for path in sorted(self._root.rglob("*.db")):
                 for place, content in self._cells(path):
-                    self._note(search(self._nest, content), f"{self._name(str(path))}, {place}", fields_belong=True)
+                    self._note(search(self._nest, content), f"{self._name(str(path))}, {place}", kept=KEPT)
 
     def end_processes(self) -> None:
         """Ask every process below this one to end, then make it."""
@@ -131,7 +140,7 @@ class Watch:
             name = _name_of(line)
             own = b"intramural.cli.main" in words
             self._note(
-                (each for each in search(self._nest, words) if not (own and each.planted in {Planted.NAME, Planted.FIELD})),
+                (each for each in search(self._nest, words) if not (own and each.planted in TYPED)),
                 f"command line of {name}",
             )
             self._look_at_environment(pid, name, is_run=RUNS.search(line) is not None)
@@ -208,20 +217,22 @@ class Watch:
         self._searched[key] = state
         self.files.add(state[:2])
         self.bytes += len(content)
-        self._note(search(self._nest, content), place, fields_belong=self._may_hold_fields(path))
+        self._note(search(self._nest, content), place, kept=self._may_hold(path))
 
-    def _may_hold_fields(self, file: str) -> bool:
-        """Tell whether a file may hold the plain names of fields: the database, events of a run, what a person had written."""
+    def _may_hold(self, file: str) -> frozenset[Planted]:
+        """Tell what a file may hold: the database and what a person had written all that is kept, events of a run fields."""
         path = Path(file)
-        return path.name.startswith("intramural.db") or path.name == "events.jsonl" or self._root / ASKED in path.parents
+        if path.name.startswith("intramural.db") or self._root / ASKED in path.parents:
+            return KEPT
+        return frozenset({Planted.FIELD}) if path.name == "events.jsonl" else frozenset()
 
     def _name(self, path: str) -> str:
         return path.removeprefix(f"{self._root}/")
 
-    def _note(self, found: Iterable[Found], place: str, *, fields_belong: bool = False) -> None:
+    def _note(self, found: Iterable[Found], place: str, *, kept: frozenset[Planted] = frozenset()) -> None:
         for each in found:
-            if fields_belong and each.planted is Planted.FIELD:
-                self.seen["names of fields, in the database and in pages"] = 1
+            if each.planted in kept:
+                self.seen[KEPT_WORDS[each.planted]] = 1
             elif (key := (each.canary, place, each.encoding + each.inside)) not in self._told:
                 self._told.add(key)
                 self.hits.append(LeakHit(place=place, **each._asdict()))
@@ -247,10 +258,13 @@ def _read(path: str, status: os.stat_result) -> bytes:
         if error.errno == errno.ENXIO:  # or a socket
             raise FileNotFoundError(path) from None
         raise
-    with open(file, "rb") as opened:
-        if not os.path.samestat(os.fstat(file), status):
+    try:
+        if not os.path.samestat(os.fstat(file), status):  # asked before it is read as a file: it may be a folder by now
             raise FileNotFoundError(path)
-        return opened.read()
+        with open(file, "rb", closefd=False) as opened:
+            return opened.read()
+    finally:
+        os.close(file)
 
 
 def _reap() -> None:
