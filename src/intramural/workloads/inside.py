@@ -52,9 +52,10 @@ def main(argv: list[str] | None = None) -> None:
         imports = threading.Thread(target=_import, args=(options.entry, options.gently))
         imports.start()
         wanted = _is_wanted(options.word, options.idle_seconds)
-        if wanted and options.gently and _is_starved(imports):
-            command = [sys.executable, "-P", "-m", "intramural.workloads.inside", "--word", str(options.word)]
-            os.execv(sys.executable, [*command, "--entry", options.entry])  # noqa: S606 - the word still waits in its pipe
+        while wanted and options.gently and imports.is_alive():  # the machine may become busy at any moment of them
+            if _is_starved(imports):
+                command = [sys.executable, "-P", "-m", "intramural.workloads.inside", "--word", str(options.word)]
+                os.execv(sys.executable, [*command, "--entry", options.entry])  # noqa: S606 - the word still waits in its pipe
         line = _word(options.word) if wanted else b""
         imports.join()
     if not line.startswith(WORD):
@@ -77,10 +78,14 @@ def _import(entry: str, gently: bool) -> None:
 
 def _is_starved(imports: threading.Thread) -> bool:
     """Tell whether the imports, once their run waits for them, get too little of a busy machine to be waited for."""
-    clock = time.pthread_getcpuclockid(imports.ident) if imports.ident is not None and imports.is_alive() else None
-    before = time.clock_gettime(clock) if clock is not None else 0.0
-    imports.join(STARVED_SECONDS)
-    return clock is not None and imports.is_alive() and time.clock_gettime(clock) - before < STARVED_SECONDS / 2
+    if imports.ident is None or not imports.is_alive():
+        return False
+    with contextlib.suppress(OSError):  # it ended between the question and the look at its clock
+        clock = time.pthread_getcpuclockid(imports.ident)
+        before = time.clock_gettime(clock)
+        imports.join(STARVED_SECONDS)
+        return imports.is_alive() and time.clock_gettime(clock) - before < STARVED_SECONDS / 2
+    return False
 
 
 def _is_wanted(word: int, seconds: float) -> bool:

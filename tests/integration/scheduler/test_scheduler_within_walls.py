@@ -1,9 +1,14 @@
 """What a run cannot see or do, started as every run is; and what is kept of how it was confined."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
-from run_world import until
+from run_world import until, within_walls
 from world import job_of, member, runs_of, submit
 
 from intramural.app.scheduler import ensure_scheduler
@@ -24,6 +29,12 @@ pytestmark = pytest.mark.skipif(level() is not Level.NAMESPACES, reason="user na
 
 def ended(executor, attempt="run_1"):
     return until(lambda: (s := executor.poll([attempt])[attempt]).phase is Phase.ENDED and s)
+
+
+@pytest.fixture(autouse=True)
+def memory_for_a_spare(monkeypatch):
+    """A spare is started however little memory the machine has left."""
+    monkeypatch.setattr("intramural.scheduler.executors.walled.SPARE_BYTES", 0)
 
 
 @pytest.fixture(params=[True, False], ids=["spare", "cold"])
@@ -89,6 +100,77 @@ def test_a_spare_whose_imports_get_no_processor_time_begins_anew_for_its_run(hom
     assert (home / "walls" / "run_2").resolve().name == spare.name
 
 
+STARVED_LATER = """
+import sys
+from intramural.workloads import inside
+looks = iter([False])
+inside._is_starved = lambda imports: imports.join(0.1) or next(looks, True)
+inside.main(sys.argv[1:])
+"""
+"""A spare whose imports get processor time at the first look, and none after it."""
+
+
+def test_imports_that_starve_only_after_the_first_look_begin_anew_too(environment, make_run):
+    folder = make_run("succeed")
+    reading, writing = os.pipe()
+    spare = [sys.executable, "-c", STARVED_LATER, "--word", str(reading), "--entry", "entries_starved:main"]
+    process = subprocess.Popen([*spare, "--idle-seconds", "600", "--gently"], cwd=folder, env=environment, pass_fds=[reading])
+    try:
+        os.close(reading)
+        (folder / "idle").touch()
+        until((folder / "imported-before").exists)
+        os.write(writing, b"run \n")
+
+        assert process.wait(120) == 0
+    finally:
+        os.close(writing)
+        process.kill()
+        process.wait()
+    assert "succeeded" in (folder / "events.jsonl").read_text()
+
+
+def test_a_home_that_was_removed_is_not_made_again_for_a_spare(home, environment, make_run):
+    executor = LocalExecutor(home, environment, entry="entries:main")
+    folder = make_run("succeed")
+    executor.submit("run_1", folder, SPEC)
+    until((folder / "exit.json").exists)
+    until(lambda: shutil.rmtree(home, ignore_errors=True) or not home.exists())
+
+    executor.poll([])
+
+    assert not home.exists()
+
+
+def test_the_end_of_a_run_rings_though_no_look_came_while_it_worked(home, environment, make_run):
+    bell = home / "bell"
+    os.mkfifo(bell)
+    reader = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
+    executor = LocalExecutor(home, environment, warm=False, entry="entries:main", notify=bell)
+    folder = make_run("sleep")
+    executor.submit("run_1", folder, SPEC)
+    until((folder / "ready").exists)
+    [confined] = within_walls(home)
+
+    confined.supervisor.send(signal.SIGSTOP)  # so that it still is there when the first look comes
+    try:
+        confined.job.kill()
+        until(lambda: not confined.is_alive())
+        first_look = executor.poll(["run_1"])["run_1"]
+    finally:
+        confined.supervisor.send(signal.SIGCONT)
+
+    assert first_look.phase is Phase.RUNNING
+    until(lambda: rung(reader))
+    os.close(reader)
+
+
+def rung(reader):
+    try:
+        return os.read(reader, 1)
+    except BlockingIOError:
+        return b""
+
+
 def test_an_idle_spare_ends_and_what_it_left_is_swept(home, environment):
     executor = LocalExecutor(home, environment, entry="entries:main", idle_seconds=0.05)
     executor.prepare()
@@ -123,7 +205,7 @@ def test_a_link_that_a_run_leaves_is_not_followed(furnished):
     job = submit(furnished, "peek")
     ensure_scheduler(furnished, ["--entry", "entries:main"])
 
-    until(lambda: job_of(furnished, job).state.is_final, seconds=60)
+    until(lambda: job_of(furnished, job).state.is_final)
 
     assert job_of(furnished, job).state is JobState.FAILED
 
@@ -131,7 +213,7 @@ def test_a_link_that_a_run_leaves_is_not_followed(furnished):
 def test_the_receipt_is_sealed_with_the_run_and_told(furnished):
     job = submit(furnished, "succeed")
     ensure_scheduler(furnished, ["--entry", "entries:main"])
-    until(lambda: job_of(furnished, job).state.is_final, seconds=60)
+    until(lambda: job_of(furnished, job).state.is_final)
 
     report = jobs.show_job(member(furnished), job)
 

@@ -174,7 +174,7 @@ class LocalExecutor:
     def _renew_spare(self) -> None:
         """Have a spare for the next run, on idle processor time: a run goes on, or may come."""
         if self._warm and self._has_spares:
-            with contextlib.suppress(Unavailable):  # then the next run starts cold
+            with contextlib.suppress(Unavailable, FileNotFoundError):  # then the next run starts cold, or the home is gone
                 self._walls().ensure_spare(self._version(), gently=True)
 
     def stop(self, attempt: RunId, grace_seconds: float | None) -> None:
@@ -234,11 +234,11 @@ class LocalExecutor:
         confined = self._walls().find(attempt)
         if confined is None:
             return self._ended(attempt, None)
+        self._bell.ring_at_end(attempt, confined.supervisor.pid)  # whether or not a look comes while the process works
         if confined.is_alive():
             if self._walls().is_stuck(attempt):
                 confined.job.send(signal.SIGKILL)
             self._memory.watch(attempt, confined.pid)
-            self._bell.ring_at_end(attempt, confined.supervisor.pid)
             return Status(phase=Phase.RUNNING)
         if confined.supervisor.is_alive():
             return Status(phase=Phase.RUNNING)  # it still keeps the last output, and finishes the receipt

@@ -97,8 +97,8 @@ class Walled:
         name = f"{version}-{secrets.token_hex(4)}"
         folder = self._home / SPARES / name
         own = self._new_walls(name)
-        (folder / INPUTS).mkdir(parents=True, mode=0o700)
-        folder.chmod(0o700)
+        for each in (folder.parent, folder, folder / INPUTS):  # never the home itself, as in _new_walls
+            each.mkdir(mode=0o700, exist_ok=True)
         word = own / WORD
         os.mkfifo(word, 0o600)
         reading = os.open(word, os.O_RDWR | os.O_CLOEXEC)  # both ways, so that it has no end before there was a word
@@ -218,7 +218,8 @@ class Walled:
 
     def _new_walls(self, name: str) -> Path:
         own = self._home / WALLS / name
-        own.mkdir(mode=0o700, parents=True)
+        own.parent.mkdir(mode=0o700, exist_ok=True)  # never the home itself: it may have been removed
+        own.mkdir(mode=0o700)
         return own
 
     def _link(self, attempt: str) -> Path:
