@@ -66,7 +66,7 @@ def sleep(run: Path, _: int) -> int:
     signal.signal(signal.SIGUSR1, lambda *_: (run / "checkpoint-asked").touch())
     try:
         (run / "ready").touch()
-        time.sleep(60)
+        time.sleep(600)
     except Asked:
         tell(run, type="outcome", outcome="stopped")
         return 3
@@ -76,7 +76,7 @@ def sleep(run: Path, _: int) -> int:
 def deaf(run: Path, _: int) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (run / "ready").touch()
-    time.sleep(60)
+    time.sleep(600)
     return 0
 
 
@@ -103,7 +103,7 @@ def checkpoint(run: Path, step: int) -> None:
     tell(run, type="checkpoint", step=step, size_bytes=20, blocked_seconds=0.0, write_seconds=0.0)
 
 
-def work(run: Path, steps: int) -> int:
+def work(run: Path, steps: int, hold: int = 0) -> int:
     """Train: a loss that depends on the step only, a checkpoint every 8 steps, exact resume from the newest."""
     asked = []
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
@@ -113,6 +113,8 @@ def work(run: Path, steps: int) -> int:
     if begin:
         tell(run, type="resume", step=begin)
     for step in range(begin + 1, steps + 1):
+        while step == hold and not begin and not asked and not (run / "go").exists():
+            time.sleep(STEP_SECONDS)
         time.sleep(STEP_SECONDS)
         numbers = {"loss": loss_at(step), "grad_norm": loss_at(step) / 3, "learning_rate": 1e-4, "tokens": 100, "seconds": 0.01}
         tell(run, type="step", step=step, total_steps=steps, batch_digest=f"b{step}", memory_bytes=1, **numbers)
@@ -123,6 +125,11 @@ def work(run: Path, steps: int) -> int:
             return 3
     tell(run, type="outcome", outcome="succeeded", tokens_per_second=1.0, peak_memory_bytes=1)
     return 0
+
+
+def held(run: Path, steps: int) -> int:
+    """Work; a first start comes no further than half way until it is asked to stop, or `go` lies in its folder."""
+    return work(run, steps, hold=steps // 2)
 
 
 def peek(run: Path, _: int) -> int:
@@ -143,4 +150,4 @@ def peek(run: Path, _: int) -> int:
     return 0
 
 
-BEHAVIOURS = {each.__name__: each for each in (succeed, leave, keys, fail, die, sleep, deaf, environment, work, peek)}
+BEHAVIOURS = {each.__name__: each for each in (succeed, leave, keys, fail, die, sleep, deaf, environment, work, held, peek)}

@@ -8,16 +8,25 @@ from pathlib import Path
 
 from intramural.errors import NotFound
 from intramural.walls.confined import Confined, adopt
-from intramural.walls.processes import Process
+from intramural.walls.processes import Process, boot_id
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=120.0):
     """Wait for something another process does; return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
     return found
+
+
+def holder(home: Path) -> Process | None:
+    """Return the process that schedules *home*, or that did last; none while there is none or its name is being written."""
+    try:
+        _, pid, start_time = (home / "scheduler.lock").read_text().split(":")
+    except (FileNotFoundError, ValueError):
+        return None
+    return Process(int(pid), int(start_time), boot_id())
 
 
 def warm_parent(home: Path) -> int:
@@ -37,11 +46,12 @@ def within_walls(home: Path) -> list[Confined]:
 
 def end_processes(home: Path) -> None:
     """Kill what a test left, by the numbers in its own home."""
-    for name, part in (("scheduler.lock", 1), ("warm.lock", 0)):
-        with contextlib.suppress(FileNotFoundError, ValueError, IndexError, ProcessLookupError):
-            pid = int((home / name).read_text().split(":")[part])
-            if str(home) in Path(f"/proc/{pid}/cmdline").read_text():
-                os.kill(pid, signal.SIGKILL)
+    if (scheduler := holder(home)) is not None:
+        scheduler.kill()
+    with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        pid = warm_parent(home)
+        if str(home) in Path(f"/proc/{pid}/cmdline").read_text():
+            os.kill(pid, signal.SIGKILL)
     for each in within_walls(home):
         each.close()
     for path in home.glob("runs/*/pid.json"):

@@ -57,6 +57,13 @@ def ended(executor, attempt="run_1"):
     return until(lambda: (s := status(executor, attempt)).phase is Phase.ENDED and s)
 
 
+def brought_to_its_end(executor, folder):
+    """Submit the run again where its parent left before it began; tell whether it has ended."""
+    if status(executor, folder.name).phase is Phase.ABSENT:
+        executor.submit(folder.name, folder, SPEC)
+    return (folder / "exit.json").exists()
+
+
 def process_of(folder):
     return until(lambda: Process.read(folder / "pid.json"))
 
@@ -131,7 +138,7 @@ def test_another_executor_finds_a_run_stops_it_and_sees_its_end(new_executor, ma
     until(lambda: status(first).phase is Phase.RUNNING and (folder / "ready").exists())
 
     second = new_executor()
-    second.stop("run_1", 30)
+    second.stop("run_1", 300)
 
     assert ended(second).exit_code == 3
     assert ended(first).exit_code == 3
@@ -168,12 +175,7 @@ def test_a_new_parent_takes_the_place_of_a_dead_one(warm_executor, home, make_ru
     os.kill(warm_parent(home), signal.SIGKILL)
     folder = make_run("succeed", "run_2")
 
-    def brought_to_its_end():
-        if status(warm_executor, "run_2").phase is Phase.ABSENT:
-            warm_executor.submit("run_2", folder, SPEC)
-        return (folder / "exit.json").exists()
-
-    until(brought_to_its_end)
+    until(lambda: brought_to_its_end(warm_executor, folder))
 
 
 def test_a_stranger_with_the_same_number_is_not_the_run(warm_executor, make_run):
@@ -213,12 +215,13 @@ def test_a_process_that_nobody_waited_for_is_gone():
 def test_many_submitters_at_once_start_a_run_once(new_executor, make_run):
     folder = make_run("succeed")
     fork = multiprocessing.get_context("fork")
-    barrier = fork.Barrier(6)
+    barrier = fork.Barrier(6, timeout=120)
     submitters = [fork.Process(target=_submit_at, args=(barrier, new_executor, folder)) for _ in range(6)]
     for each in submitters:
         each.start()
     for each in submitters:
-        each.join()
+        each.join(300)
+        each.kill()
 
     assert {each.exitcode for each in submitters} == {0}
     assert len((folder / "events.jsonl").read_text().splitlines()) == 1
@@ -241,7 +244,7 @@ def test_a_parent_of_other_code_is_replaced_and_its_run_goes_on(warm_executor, m
     new_run = make_run("succeed", "run_2")
     changed.submit("run_2", new_run, SPEC)
     first_reply = until(lambda: (s := status(changed, "run_2")).phase is Phase.ABSENT and s)
-    changed.submit("run_2", new_run, SPEC)
+    until(lambda: brought_to_its_end(changed, new_run))
 
     assert first_reply.problem == "other_version"
     assert ended(changed, "run_2").exit_code == 0
@@ -292,7 +295,10 @@ def test_the_end_of_a_run_rings_the_bell(home, make_executor, make_run):
     reader = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
     executor = make_executor(notify=bell)
 
-    executor.submit("run_1", make_run("succeed"), SPEC)
+    folder = make_run("sleep")
+    executor.submit("run_1", folder, SPEC)
+    until(lambda: status(executor).phase is Phase.RUNNING and (folder / "ready").exists())
+    executor.stop("run_1", None)
     ended(executor)
 
     until(lambda: _read(reader))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from entries import loss_at
-from run_world import until, within_walls
+from run_world import holder, until, within_walls
 from world import events_of, job_of, member, runs_of, submit
 
 from intramural.app.open import open_client
@@ -30,15 +30,6 @@ def wake(home, *options):
 
 def final(home, job):
     return until(lambda: (found := job_of(home, job)).state.is_final and found)
-
-
-def holder(home):
-    """Return the process that schedules *home*, or nothing."""
-    try:
-        _, pid, start_time = (home / "scheduler.lock").read_text().split(":")
-    except (FileNotFoundError, ValueError):
-        return None
-    return Process(int(pid), int(start_time), Process.here().boot_id)
 
 
 def processes_within_walls(home):
@@ -78,7 +69,8 @@ def test_many_starters_at_once_make_one_scheduler_and_one_run(furnished):
     for each in starters:
         each.start()
     for each in starters:
-        each.join()
+        each.join(300)
+        each.kill()
 
     ended = final(furnished, job)
 
@@ -134,7 +126,11 @@ def test_it_leaves_when_its_home_is_gone_and_does_not_make_it_again(furnished):
     until(lambda: not scheduler.is_alive())
     assert not furnished.exists()
     assert left
-    until(lambda: not any(each.is_alive() for each in left))  # a run ends with its directory
+    try:
+        until(lambda: not any(each.is_alive() for each in left))  # a run ends with its directory
+    finally:
+        for each in left:
+            each.kill()
 
 
 def test_it_leaves_to_another_when_its_lock_was_removed(furnished):
@@ -161,7 +157,7 @@ def test_it_stays_while_something_runs(furnished):
 
 
 def test_a_scheduler_that_is_killed_is_replaced_and_the_run_goes_on(furnished):
-    job = submit(furnished, "work-100")
+    job = submit(furnished, "held-100")
     wake(furnished)
     until(lambda: events_of(furnished, job, "step"))
     killed = holder(furnished)
@@ -169,6 +165,8 @@ def test_a_scheduler_that_is_killed_is_replaced_and_the_run_goes_on(furnished):
     until(lambda: not killed.is_alive())
 
     wake(furnished)
+    until(lambda: runs_of(furnished, job)[0].lease.fence == 2)
+    (furnished / "runs" / runs_of(furnished, job)[0].id / "go").touch()
     ended = final(furnished, job)
 
     assert (ended.state, ended.attempts) == (JobState.SUCCEEDED, 1)
@@ -178,7 +176,7 @@ def test_a_scheduler_that_is_killed_is_replaced_and_the_run_goes_on(furnished):
 
 
 def test_pause_and_resume_go_on_where_it_was(furnished):
-    job = submit(furnished, "work-80")
+    job = submit(furnished, "held-80")
     wake(furnished)
     until(lambda: events_of(furnished, job, "step"))
     jobs.pause_job(member(furnished), job)
@@ -222,10 +220,10 @@ def test_the_message_of_an_error_reaches_no_file_and_no_table(furnished):
 
 
 def test_a_drill_proves_that_a_job_continues_exactly(furnished):
-    job = submit(furnished, "work-900")
+    job = submit(furnished, "held-908")
     wake(furnished)
 
-    receipt = open_client(furnished).drill_job(job, timeout_seconds=30)
+    receipt = open_client(furnished).drill_job(job, timeout_seconds=120)
 
     assert receipt.equal, receipt.first_difference
     assert receipt.overlapping_steps >= 1
