@@ -25,7 +25,7 @@ def whole(tmp_path_factory, model, runner):
 def killed(tmp_path_factory, model, runner):
     """A run that was killed after step 6 was saved; later checkpoints are dropped."""
     run = make_run(tmp_path_factory.mktemp("killed") / "run", model)
-    assert runner.end(run, signal=signal.SIGKILL, step=8) == -signal.SIGKILL
+    assert runner.end(run, signal=signal.SIGKILL, step=9) == -signal.SIGKILL  # step 8's save waited for that of 6
     for each in (run / "checkpoints").glob("*"):
         if each.name > NEWEST or each.name.startswith("."):
             shutil.rmtree(each)

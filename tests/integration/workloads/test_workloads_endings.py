@@ -46,7 +46,7 @@ def test_a_run_tells_its_phases_in_order_and_its_outcome_last(new_run, runner):
     assert [each.step for each in told if each.type == "step"] == list(range(1, 13))
     assert [each.type for each in told].count("outcome") == 1
     [first] = events(run, "first_pass")
-    assert 0 < first.seconds_since_submit < 60
+    assert 0 < first.seconds_since_submit < 600
     [resolved] = events(run, "resolved")
     assert resolved.total_steps == 12
     assert [each.when for each in events(run, "evaluation")] == ["before", "after"]
@@ -163,7 +163,7 @@ def test_the_time_limit_ends_a_run_with_a_checkpoint(new_run, runner, evaluates)
     assert last.failure.cause is Cause.TIME_LIMIT
     [saved] = events(run, "checkpoint")
     assert saved.step == max(steps(run)) >= 1
-    assert 2.5 < last.at - events(run)[0].at < 30
+    assert 2.5 < last.at - events(run)[0].at < 120
 
 
 def test_a_limit_on_files_is_a_full_disk_and_leaves_no_half_checkpoint(new_run, runner):
