@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from intramural.domain.confinement import Confinement, Level
+from intramural.domain.confinement import Confinement, Level, Limits
 from intramural.scheduler.executors.sight import gpu_nodes, run_confinement
 from intramural.walls.launch import launch, python_view
 
@@ -18,6 +18,7 @@ NAMES = (
     "nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-caps/nvidia-cap1", "dri/renderD128", "kfd",
 )  # fmt: skip
 OTHERS = ("sda", "mem", "dri/card0", "nvidia-modeset", "kvm")
+ANY = {"limits": Limits(), "required": Level.NONE}
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_what_is_named_like_a_gpu_and_is_no_device_is_not_passed(tmp_path):
 def test_a_run_that_the_policy_gives_no_gpu_has_no_node_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr("intramural.scheduler.executors.sight.gpu_nodes", lambda _: ("/dev/nvidia0",))
 
-    given, kept = (run_confinement(tmp_path / "home", {}, tmp_path / "run", gpus=each) for each in (True, False))
+    given, kept = (run_confinement(tmp_path / "home", {}, tmp_path / "run", gpus=each, **ANY) for each in (True, False))
 
     assert (given.devices, kept.devices) == (("/dev/nvidia0",), ())
 

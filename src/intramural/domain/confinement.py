@@ -64,6 +64,17 @@ def check_level(level: Level, required: Level, classification: Classification) -
     )
 
 
+def below_required(level: Level, required: Level) -> Refused:
+    """Return what is raised where a process would be started at a *level* below the *required* one."""
+    return Refused(
+        f"The level {required.value} is required; this machine reaches {level.value}.",
+        hint="Allow user namespaces on this machine, or let `isolation` in the policy require less.",
+        rule="isolation.level",
+        level=level.value,
+        required=required.value,
+    )
+
+
 def _absolute(path: str) -> str:
     parsed = PurePosixPath(path)
     if not parsed.is_absolute() or ".." in parsed.parts or "\0" in path or str(parsed) != path:

@@ -146,6 +146,8 @@ class Grant(Value):
     egress: tuple[Destination, ...] = ()
     """All that it may reach."""
     gpus: bool = True
+    level: Level = Level.NONE
+    """Below this level it is not started."""
 
 
 class StoredPolicy(Value):

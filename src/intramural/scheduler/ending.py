@@ -17,7 +17,7 @@ from pathlib import Path
 from intramural.domain.cause import Cause, Failure
 from intramural.domain.job import Outcome
 from intramural.domain.workload import EXIT_CODES, OutcomeEvent
-from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError
+from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError, Refused
 from intramural.scheduler.executor import Status
 
 _PATTERNS: tuple[tuple[str, Cause, str], ...] = (
@@ -59,6 +59,8 @@ def by_error(error: Exception, doing: str) -> Failure:
         return _failure(Cause.INTEGRITY, f"{doing}: {error.message}")
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return _failure(Cause.DISK_FULL, f"{doing}: no space left on device")
+    if isinstance(error, Refused):
+        return _failure(Cause.REFUSED, f"`{error.about.get('rule', error.code)}`: {error.message} {error.hint or ''}".rstrip())
     if isinstance(error, DoesNotFit):
         return _failure(Cause.DISK_FULL, f"{doing}: {error.message}")
     words = error.message if isinstance(error, IntramuralError) else type(error).__name__

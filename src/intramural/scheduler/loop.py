@@ -26,7 +26,7 @@ from intramural.domain.job import Outcome, Wish
 from intramural.domain.value import RunId
 from intramural.domain.views import Claim
 from intramural.domain.workload import OUTPUTS
-from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError, NotFound, StaleFence, Unavailable
+from intramural.errors import DoesNotFit, IntegrityFailure, IntramuralError, NotFound, Refused, StaleFence, Unavailable
 from intramural.scheduler import ending
 from intramural.scheduler.attempt import Attempt
 from intramural.scheduler.events import log_tail
@@ -42,8 +42,8 @@ OVERTIME_SECONDS = 10.0
 LONGEST_REST_SECONDS = 30.0
 MOST_TROUBLES = 5
 """Errors of ours in a row, with growing rests between them, before a run is given up."""
-HOPELESS = (IntegrityFailure, DoesNotFit)
-"""What the next try would meet again: damaged bytes, a full disk."""
+HOPELESS = (IntegrityFailure, DoesNotFit, Refused)
+"""What the next try would meet again: damaged bytes, a full disk, a level that is too loose."""
 
 log = logging.getLogger(__name__)
 

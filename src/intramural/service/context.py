@@ -92,6 +92,8 @@ class Context:
     """How firmly runs are confined here; none until the executor says otherwise."""
     level_reasons: Callable[[], tuple[str, ...]] = tuple
     """Why they are not confined more firmly."""
+    swap: Callable[[], str] = lambda: "machine"
+    """What keeps runs out of swap, as a receipt says it: `cgroup`, the `machine` that has none, or `nothing`."""
     origin: Origin | None = None
     """From where the actor acts."""
     audit_key: AuditKey | None = None

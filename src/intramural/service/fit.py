@@ -8,7 +8,6 @@ at the free memory when it starts.
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind
 from intramural.domain.model import BaseModelVersion
@@ -24,7 +23,6 @@ SPARE_BYTES = 200 << 20
 """Disk that must stay free beside what a job writes."""
 ADAPTER_STATE_BYTES = 12
 """Per trainable parameter in a checkpoint: the value and two moments, fp32."""
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def check_fit(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: DatasetVersion) -> Resolution:
@@ -85,7 +83,7 @@ def _enough_disk(ctx: Context, spec: JobSpec, base: BaseModelVersion) -> str:
 def _enough_memory(spec: JobSpec, base: BaseModelVersion) -> str:
     """Need at least the frozen weights in the format they are kept in, and what the libraries take."""
     need = base.parameters * (4 if spec.train.precision is Precision.FP32 else 2) + LIBRARY_BYTES
-    have, whose = machine_memory(), "this machine has"
+    have, whose = machine_memory(), "here a run may have"
     given = spec.resources.memory_gb
     if given != AUTO and given * 1e9 < have:
         have, whose = int(given * 1e9), "resources.memory_gb allows"
@@ -100,11 +98,8 @@ def _enough_memory(spec: JobSpec, base: BaseModelVersion) -> str:
 
 
 def machine_memory() -> int:
-    """Return the bytes of memory that runs may have altogether: the machine's, or its control group's where that is less."""
-    import psutil  # noqa: PLC0415  reading a queue does not need it
+    """Return the bytes of memory that a run may have here: the machine's or its control group's, less a reserve."""
+    from intramural.walls.machine import Machine  # noqa: PLC0415  reading a queue does not need it
 
-    total = int(psutil.virtual_memory().total)
-    try:
-        return min(total, int(CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no such group, or `max`
-        return total
+    machine = Machine.here()
+    return machine.memory_bytes - machine.reserve_bytes

@@ -35,7 +35,7 @@ def resolve_job(ctx: Context, spec: JobSpec) -> Resolution:
     check_readable(data)
     found = check_fit(ctx, spec, base, data)
     waits = (f"It will wait until {needed} other person{'s' if needed > 1 else ''} approved it.",) if needed else ()
-    return found.model_copy(update={"verdict": verdict, "checks": (*found.checks, _level_here(ctx), *waits)})
+    return found.model_copy(update={"verdict": verdict, "checks": (*found.checks, _level_here(ctx), *_swap_here(ctx), *waits)})
 
 
 def _level_here(ctx: Context) -> str:
@@ -45,6 +45,16 @@ def _level_here(ctx: Context) -> str:
     if level is Level.NONE:
         return f"Runs are not confined on this machine{why}: only public and internal data is worked on by default."
     return f"Runs are confined at the level {level.value}{why}."
+
+
+def _swap_here(ctx: Context) -> tuple[str, ...]:
+    """Say what may be written to swap here; nothing where the machine has none."""
+    told = {
+        "cgroup": "Swap is on: runs are kept out of it; the platform's own processes, which hold keys, are not.",
+        "nothing": "Swap is on, and nothing keeps runs out of it: rows and keys may be written there in clear. "
+        "Switch it off, or encrypt it.",
+    }
+    return (told[how],) if (how := ctx.swap()) in told else ()
 
 
 def submit_job(ctx: Context, spec: JobSpec) -> Job:

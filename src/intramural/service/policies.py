@@ -16,6 +16,7 @@ from intramural.domain.access import Action
 from intramural.domain.approval import ApprovedObject, object_of_artifact, object_of_job
 from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause, Failure
+from intramural.domain.confinement import Level
 from intramural.domain.dataset import Classification, DatasetVersion
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job
@@ -138,10 +139,17 @@ def grant_of(ctx: Context, job: Job) -> Grant:
         listed = _present(ctx, tx, job.project).policy
         frozen = tx.policies.with_digest(job.project, job.policy_digest) if job.policy_digest else None
         label = job.label or _label_by_data(tx, job)
-    if label is None or frozen is None:
-        return Grant(gpus=False)
-    present, accepted = listed.of(label.classification), frozen.policy.of(label.classification)
-    return Grant(egress=common(present.egress, accepted.egress), gpus=present.gpus and accepted.gpus)
+    if label is None:
+        return Grant(gpus=False, level=Level.NAMESPACES)
+    present = listed.of(label.classification)
+    if frozen is None:
+        return Grant(gpus=False, level=present.isolation)
+    accepted = frozen.policy.of(label.classification)
+    return Grant(
+        egress=common(present.egress, accepted.egress),
+        gpus=present.gpus and accepted.gpus,
+        level=max(present.isolation, accepted.isolation),
+    )
 
 
 def judge_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> Verdict:

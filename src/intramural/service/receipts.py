@@ -7,6 +7,7 @@ The receipt of a run: sealed with what the run left, and gone from the disk in c
 from __future__ import annotations
 
 import shutil
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,7 +33,16 @@ def walls_summary(ctx: Context, run_id: RunId) -> WallsSummary | None:
 
     with suppress(IntramuralError):
         return read_receipt(ctx.home / WALLS / run_id).summary
-    return WallsSummary(level=Level.NONE, limits={}) if (ctx.runs / run_id / "pid.json").exists() else None
+    return WallsSummary(level=Level.NONE, limits=_limits_without_walls()) if (ctx.runs / run_id / "pid.json").exists() else None
+
+
+def _limits_without_walls() -> dict[str, str]:
+    """Return what enforces each limit on a run without walls."""
+    from intramural.walls.swap import is_swap_on  # noqa: PLC0415 - as above
+
+    swap = "nothing" if is_swap_on() else "machine"
+    kept = "rlimit" if sys.platform == "linux" else "nothing"  # elsewhere the system takes the limit and does not keep it
+    return {"memory": kept, "processes": "nothing", "processors": "nothing", "swap": swap}
 
 
 def clear_receipt(ctx: Context, run_id: RunId) -> None:

@@ -39,15 +39,16 @@ class Group:
         return cls(folder)
 
     def limit(self, memory_bytes: int | None, processes: int, processors: float | None) -> set[str]:
-        """Set the limits that the machine delegates; return their names."""
+        """Set the limits that the machine delegates, and let nothing be swapped; return the names of those that hold."""
         wanted = {"processes": ("pids.max", str(processes))}
         if memory_bytes is not None:
             wanted["memory"] = ("memory.max", str(memory_bytes))
         if processors is not None:
             wanted["processors"] = ("cpu.max", f"{int(processors * PERIOD)} {PERIOD}")
         kept = {name for name, (file, text) in wanted.items() if self._set(file, text)}
+        if self._set("memory.swap.max", "0"):
+            kept.add("swap")
         if "memory" in kept:
-            self._set("memory.swap.max", "0")
             self._set("memory.oom.group", "1")
         return kept
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+ENDED_FIRST = "1000"
+"""proc_pid_oom_score_adj(5): where memory runs out all the same, the kernel ends this process before any other."""
+
+
 class Held:
     """A process that waits, and all that its supervisor holds of it."""
 
@@ -59,8 +63,8 @@ class Held:
                 self.limits.setdefault("processes", "namespace")
             self.counters = [os.open(f"/proc/{self.job}/net/{name}", os.O_RDONLY) for name in ("snmp", "snmp6")]
         for name in ("memory", "processes", "processors"):
-            if name == "processes" or plan[name] is not None:
-                self.limits.setdefault(name, "nothing")
+            self.limits.setdefault(name, "nothing")
+        self.limits.setdefault("swap", "nothing" if plan["swap_is_on"] else "machine")
         if plan["linger"]:
             place = f"/proc/{self.job}/root{plan['run']}" if self.namespaces else plan["run"]
             self.run = f"/proc/{os.getpid()}/fd/{os.open(place, os.O_PATH | os.O_DIRECTORY)}"
@@ -82,6 +86,11 @@ class Held:
                 lower = value if highest == resource.RLIM_INFINITY else min(value, highest)
                 resource.prlimit(self.job, limit, (lower, lower))
                 self.limits.setdefault(name, "rlimit")
+        try:
+            with open(f"/proc/{self.job}/oom_score_adj", "w", encoding="ascii") as file:
+                file.write(ENDED_FIRST)
+        except OSError:
+            pass  # then the kernel chooses as ever
 
 
 def _parent(pid: int) -> int:

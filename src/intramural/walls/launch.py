@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 
 import intramural
-from intramural.domain.confinement import Confinement, Level
+from intramural.domain.confinement import Confinement, Level, below_required
 from intramural.errors import Conflict, InvalidInput, Refused, Unavailable
 from intramural.walls import bubblewrap, syscalls
 from intramural.walls.confined import STATE, Confined, adopt
 from intramural.walls.processes import boot_id
+from intramural.walls.swap import SWAPS, is_swap_on
 
 LOG = "walls.log"
 READY_SECONDS = 30.0
@@ -47,12 +48,13 @@ def launch(
     output: int | None = None,
     pass_fds: Sequence[int] = (),
     hold: bool = False,
+    swaps: Path = SWAPS,
 ) -> Confined:
     """
     Start *command* under *level*, in its run directory; return once it is there, before it begins when it is to *hold*.
 
     *output* takes what it prints (nowhere when not given); of this process's descriptors
-    it gets *pass_fds* and no other. Raises `Refused` below the level that the
+    it gets *pass_fds* and no other. *swaps* lists the machine's swap. Raises `Refused` below the level that the
     confinement requires, `Unavailable` when the walls cannot be raised.
     """
     _check(confinement, level, pass_fds)
@@ -62,6 +64,7 @@ def launch(
         sink = output if output is not None else stack.enter_context(open(os.devnull, "wb")).fileno()
         plan = _plan(command, confinement, level, dict(environment or {}))
         plan |= {"folder": str(folder.resolve()), "output": sink, "pass_fds": list(pass_fds)}
+        plan |= {"swap_is_on": is_swap_on(swaps)}
         if plan["linger"] and level is not Level.NAMESPACES:
             stack.callback(_remove_unless_started, folder, plan["run"])
         return _supervise(plan, folder, hold)
@@ -84,11 +87,7 @@ def _check(confinement: Confinement, level: Level, pass_fds: Sequence[int]) -> N
     if any(stat.S_ISDIR(os.fstat(each).st_mode) for each in pass_fds):
         raise InvalidInput("An open folder leads out of any walls.", hint="Pass files, pipes or sockets.")
     if level < confinement.required:
-        raise Refused(
-            f"The level {confinement.required.value} is required; this machine reaches {level.value}.",
-            hint="Allow user namespaces on this machine, or require less.",
-            rule="isolation.level",
-        )
+        raise below_required(level, confinement.required)
     if level is Level.LANDLOCK and confinement.egress:
         raise Refused(
             f"At the level {level.value} no destination can be allowed.",

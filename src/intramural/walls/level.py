@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pathlib import Path
 from intramural.domain.confinement import Confinement, Level
 from intramural.errors import IntramuralError, Unavailable
 from intramural.walls import bubblewrap, cgroup, landlock, syscalls
+from intramural.walls.confined import STATE
 from intramural.walls.kernel import landlock_version
 from intramural.walls.launch import launch
+from intramural.walls.swap import is_swap_on
 
 PROBE_SECONDS = 20.0
 PROBE = """
@@ -37,10 +40,12 @@ echo confined
 
 @dataclass(frozen=True)
 class Reach:
-    """The firmest level that held, and why a firmer one did not."""
+    """The firmest level that held, why a firmer one did not, and what keeps its processes out of swap."""
 
     level: Level
     reasons: tuple[str, ...]
+    swap: str
+    """What keeps the memory of runs out of swap, as a receipt says it: `cgroup`, `machine` or `nothing`."""
 
 
 def level() -> Level:
@@ -54,11 +59,14 @@ def reach() -> Reach:
     cgroup.sweep()
     reasons: list[str] = []
     for wanted in (Level.NAMESPACES, Level.LANDLOCK):
-        reason = _missing(wanted) or _probe(wanted)
+        reason = _missing(wanted)
+        swap = ""
         if reason is None:
-            return Reach(wanted, tuple(reasons))
+            reason, swap = _probe(wanted)
+        if reason is None:
+            return Reach(wanted, tuple(reasons), swap)
         reasons.append(f"{wanted.value}: {reason}")
-    return Reach(Level.NONE, tuple(reasons))
+    return Reach(Level.NONE, tuple(reasons), "nothing" if is_swap_on() else "machine")
 
 
 def _missing(wanted: Level) -> str | None:
@@ -74,8 +82,8 @@ def _missing(wanted: Level) -> str | None:
     return None
 
 
-def _probe(wanted: Level) -> str | None:
-    """Confine a shell and have it look around; return what was wrong."""
+def _probe(wanted: Level) -> tuple[str | None, str]:
+    """Confine a shell and have it look around; return what was wrong, and what kept it out of swap."""
     with tempfile.TemporaryDirectory(prefix="intramural-walls-") as name:
         folder = Path(name)
         (folder / "run").mkdir(mode=0o700)
@@ -92,7 +100,8 @@ def _probe(wanted: Level) -> str | None:
                     confined.close()
                     raise Unavailable("it did not end", hint="Free the machine, then try again.")
             except IntramuralError as error:
-                return error.message
+                return error.message, ""
             said.seek(0)
             words = said.read().decode(errors="replace").strip().splitlines()
-        return None if words and words[-1] == "confined" else (words[-1] if words else "it said nothing")
+        wrong = None if words and words[-1] == "confined" else (words[-1] if words else "it said nothing")
+        return wrong, json.loads((folder / STATE).read_text())["limits"]["swap"]

@@ -24,6 +24,7 @@ from intramural.errors import Unavailable
 from intramural.walls.confined import Confined
 from intramural.walls.launch import launch, python_view
 from intramural.walls.level import level as machine_level
+from intramural.walls.machine import Machine
 
 END_SECONDS = 10.0
 """How long a supervisor may take to end after it was told to."""
@@ -52,7 +53,8 @@ def worker(
     *level* is by default as firm as this machine can; below *required* `Refused` is raised.
     Without *run_directory* it has one in memory, gone at the end; of its own one it may only
     read what is *kept*. *output* takes what it prints. *hidden* is a folder that the libraries
-    it sees must not show. Raises `Unavailable` when the walls cannot be raised.
+    it sees must not show. What *limits* leaves open is limited by what the machine has.
+    Raises `Unavailable` when the walls cannot be raised.
     """
     known = dict(environment or {})
     wish = Confinement(
@@ -60,7 +62,7 @@ def worker(
         run_directory=None if run_directory is None else os.path.realpath(run_directory),
         kept=tuple(kept),
         egress=tuple(egress),
-        limits=limits or Limits(),
+        limits=Machine.here().limits(limits),
         required=required,
     )
     command = [sys.executable, "-P", "-m", module, *arguments]

@@ -88,7 +88,7 @@ def test_a_model_that_no_memory_holds_does_not_fit(owner, parts):
     with owner.store.writing() as tx:
         tx.models.add("default", a_model(name="huge", parameters=machine_memory()))
 
-    with pytest.raises(DoesNotFit, match=r"huge needs at least .* of memory; this machine has") as caught:
+    with pytest.raises(DoesNotFit, match=r"huge needs at least .* of memory; here a run may have") as caught:
         submit_job(owner, a_spec(base="huge", method={"lora": {"rank": 1}}, checkpoint={"keep": 1}))
     assert caught.value.about["need_bytes"] > caught.value.about["have_bytes"] > 0
 
@@ -96,7 +96,7 @@ def test_a_model_that_no_memory_holds_does_not_fit(owner, parts):
 def test_a_job_may_need_all_memory_there_is_though_others_use_some_of_it_now(owner, parts):
     """It waits for its turn; its run looks at the free memory when it starts."""
     parameters = (machine_memory() - LIBRARY_BYTES) // 2
-    assert psutil.virtual_memory().available < machine_memory()
+    assert psutil.virtual_memory().available < psutil.virtual_memory().total
     with owner.store.writing() as tx:
         tx.models.add("default", a_model(name="large", parameters=parameters))
 

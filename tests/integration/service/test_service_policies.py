@@ -268,19 +268,19 @@ def test_a_run_may_reach_what_the_frozen_and_the_present_policy_both_list(owner,
 
     (only,) = grant_of(owner, job).egress
     assert (only.host, only.up_bytes, only.down_bytes) == ("a.example.com", 10, 5)
-    assert grant_of(owner, job.model_copy(update={"policy_digest": None})) == Grant(gpus=False)
+    assert grant_of(owner, job.model_copy(update={"policy_digest": None})) == Grant(gpus=False, level=Level.LANDLOCK)
 
 
 def test_a_run_is_given_gpus_where_the_frozen_and_the_present_policy_both_do(owner, a_stored_job):
-    assert grant_of(owner, a_stored_job()) == Grant(gpus=True)
+    assert grant_of(owner, a_stored_job()) == Grant(gpus=True, level=Level.LANDLOCK)
     set_policy(owner, "every_class: {gpus: false}")
     job = submit_job(owner, a_spec())
-    assert grant_of(owner, job) == Grant(gpus=False)
+    assert grant_of(owner, job) == Grant(gpus=False, level=Level.LANDLOCK)
 
     set_policy(owner, "every_class: {gpus: true}")
 
-    assert grant_of(owner, job) == Grant(gpus=False)
-    assert grant_of(owner, submit_job(owner, a_spec())) == Grant(gpus=True)
+    assert grant_of(owner, job) == Grant(gpus=False, level=Level.LANDLOCK)
+    assert grant_of(owner, submit_job(owner, a_spec())) == Grant(gpus=True, level=Level.LANDLOCK)
 
 
 def test_an_artifact_that_needs_approvals_stays_in(owner, a_stored_job, tmp_path, decisions):

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from intramural.domain.confinement import Level
+from intramural.domain.confinement import Level, Limits, below_required
 from intramural.domain.policy import Grant
 from intramural.domain.spec import AUTO, JobSpec
 from intramural.domain.value import RunId
@@ -39,6 +39,7 @@ from intramural.scheduler.executors.walled import Walled
 from intramural.scheduler.processes import process_of
 from intramural.walls.confined import Confined
 from intramural.walls.level import level as machine_level
+from intramural.walls.machine import Machine
 from intramural.walls.processes import Process
 from intramural.walls.receipts import read_receipt
 
@@ -66,19 +67,23 @@ class LocalExecutor:
         entry: str = ENTRY,
         notify: Path | None = None,
         level: Level | None = None,
+        machine: Callable[[], Machine] = Machine.here,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*level* is how firmly runs are confined, by default as firmly as this machine can."""
+        """*level* is how firmly runs are confined, by default as firmly as this machine can; *machine* tells what there is."""
         self._home = home
         self._runs = home / "runs"
         self._environment = dict(environment)
         self._wanted_level = level
+        self._machine = machine
         self._walled: Walled | None = None
         self._idle_seconds = idle_seconds
         self._entry = entry
         self._bell = Bell(notify)
         self._spare_at: float | None = None
-        self._parent = Parent(home, environment, entry=entry, idle_seconds=idle_seconds, notify=notify)
+        self._parent = Parent(
+            home, environment, entry=entry, idle_seconds=idle_seconds, notify=notify, default_limits=self._limits
+        )
         self._warm = warm
         self._compiler: subprocess.Popen[bytes] | None = None
         self._clock = clock
@@ -102,39 +107,51 @@ class LocalExecutor:
             self._parent.ensure()
             return
         if self._has_spares:
-            self._walls().ensure_spare(self._version(), gently=False)
+            self._walls().ensure_spare(self._version(), self._limits(), gently=False)
         self._compiler = self._compiler or compile_ahead()
 
     def submit(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes = b"", *, grant: Grant = NOTHING_MORE) -> None:
-        """Start *folder* within walls, or ask a parent to; `poll` tells what came of it. Raises `Unavailable`."""
+        """
+        Start *folder* within walls, or ask a parent to; `poll` tells what came of it.
+
+        Raises `Refused` below the level that *grant* says, and `Unavailable`.
+        """
         if folder != self._folder(attempt):
             raise Unavailable(f"Run {attempt} does not lie in this home.", hint="Submit it to the executor of its own home.")
         if self.level is not Level.NONE:
             self._submit_walled(attempt, folder, spec, keys, grant)
         elif (folder / PID_FILE).exists():
             return
-        elif self._warm:
+        elif self.level < grant.level:
+            raise below_required(self.level, grant.level)
+        elif self._warm and self._limits(spec) == self._limits():
             self._parent.request(attempt, folder, keys)
         else:
-            self._parent.once(folder, keys)
+            self._parent.once(folder, keys, self._limits(spec))
 
     def _submit_walled(self, attempt: RunId, folder: Path, spec: JobSpec, keys: bytes, grant: Grant) -> None:
-        asked = spec.resources.memory_gb
-        memory = None if asked == AUTO else int(asked * GIGABYTE)
+        limits = self._limits(spec)
         wish = run_confinement(
             Path(os.path.realpath(self._home)),
             self._environment,
             Path(os.path.realpath(folder)),
             egress=grant.egress if self.level is Level.NAMESPACES else (),
             gpus=grant.gpus,
-            memory_bytes=memory,
+            limits=limits,
+            required=grant.level,
         )
-        fits_spare = self._warm and self._has_spares and grant == NOTHING_MORE and memory is None
+        is_plain = grant.egress == NOTHING_MORE.egress and grant.gpus == NOTHING_MORE.gpus and limits == self._limits()
+        fits_spare = self._warm and self._has_spares and is_plain
         self._walls().start(attempt, folder, keys, wish, self._version() if fits_spare else None)
         confined = self._walls().find(attempt)
         if confined is not None and confined.is_alive():
             _write_beside(folder / PID_FILE, vars(confined.job))
         self._spare_at = self._clock() + SPARE_AFTER_SECONDS
+
+    def _limits(self, spec: JobSpec | None = None) -> Limits:
+        """Return what a run may use: what its job asks for, as far as the machine gives it; else what the machine gives."""
+        asked = spec.resources.memory_gb if spec is not None else AUTO
+        return self._machine().limits(Limits(memory_bytes=None if asked == AUTO else max(int(asked * GIGABYTE), 1)))
 
     @property
     def _has_spares(self) -> bool:
@@ -175,7 +192,7 @@ class LocalExecutor:
         """Have a spare for the next run, on idle processor time: a run goes on, or may come."""
         if self._warm and self._has_spares:
             with contextlib.suppress(Unavailable, FileNotFoundError):  # then the next run starts cold, or the home is gone
-                self._walls().ensure_spare(self._version(), gently=True)
+                self._walls().ensure_spare(self._version(), self._limits(), gently=True)
 
     def stop(self, attempt: RunId, grace_seconds: float | None) -> None:
         """Send SIGTERM once; SIGKILL follows in a `poll` after *grace_seconds*, or now instead of it."""

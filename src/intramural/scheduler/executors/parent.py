@@ -12,16 +12,18 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import socket
 import struct
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import intramural
+from intramural.domain.confinement import Limits
 from intramural.domain.value import RunId
 from intramural.errors import Unavailable
 
@@ -31,6 +33,8 @@ SOCKET = "warm.sock"
 LOG = "warm.log"
 REPLY_BYTES = 16_384
 CONNECT_SECONDS = 2.0
+LIMITED = 'ulimit -d "$1" && shift && exec "$@"'
+"""Limit the memory of what comes after, and of all that it forks; in KiB."""
 
 
 class Parent:
@@ -44,18 +48,20 @@ class Parent:
         entry: str = ENTRY,
         idle_seconds: float = 900.0,
         notify: Path | None = None,
+        default_limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._home = home
         self._environment = dict(environment)
         self._entry = entry
         self._idle_seconds = idle_seconds
         self._notify = notify
+        self._default_limits = default_limits
         self._pending: dict[RunId, socket.socket] = {}
 
-    def once(self, folder: Path, keys: bytes = b"") -> None:
-        """Start *folder* through a parent of its own. Raises `Unavailable` when that cannot be started."""
+    def once(self, folder: Path, keys: bytes, limits: Limits) -> None:
+        """Start *folder* through a parent of its own, with *limits*. Raises `Unavailable` when that cannot be started."""
         with _pipe_with(keys) as pipe:
-            reply = self._spawn("--once", str(folder), "--keys", str(pipe), inherited=(pipe,))
+            reply = self._spawn("--once", str(folder), "--keys", str(pipe), limits=limits, inherited=(pipe,))
         if "error" in reply:
             raise Unavailable(f"The run could not be started: {reply['error']}.", hint=f"Look at {LOG} in INTRAMURAL_HOME.")
 
@@ -64,7 +70,8 @@ class Parent:
         with contextlib.suppress(OSError):
             self._connect().close()
             return
-        self._spawn("--version", self.version(), "--idle-seconds", str(self._idle_seconds))
+        limits = self._default_limits()
+        self._spawn("--version", self.version(), "--idle-seconds", str(self._idle_seconds), limits=limits)
 
     def request(self, attempt: RunId, folder: Path, keys: bytes = b"") -> None:
         """Ask the resident parent to start *folder*; `replies` tells what came of it. Raises `Unavailable`."""
@@ -119,14 +126,15 @@ class Parent:
             self._pending.popitem()[1].close()
 
     def version(self) -> str:
-        """Return what a resident parent must have been started with: code, libraries, interpreter and environment."""
+        """Return what a resident parent must have been started with: code, libraries, interpreter, environment, limits."""
         seen = hashlib.sha256()
         package = Path(intramural.__file__).parent
         for path in sorted(package.rglob("*.py")):
             status = path.stat()
             seen.update(f"{path.relative_to(package)} {status.st_mtime_ns} {status.st_size}\n".encode())
         libraries = os.stat(sysconfig.get_path("purelib")).st_mtime_ns
-        rest = [libraries, sys.executable, sys.version, self._entry, sorted(self._environment.items())]
+        limits = self._default_limits().document()
+        rest = [libraries, sys.executable, sys.version, self._entry, sorted(self._environment.items()), limits]
         seen.update(json.dumps(rest).encode())
         return f"{intramural.__version__}+{seen.hexdigest()[:16]}"
 
@@ -151,11 +159,13 @@ class Parent:
             os.close(folder)
         return connection
 
-    def _spawn(self, *arguments: str, inherited: tuple[int, ...] = ()) -> dict[str, Any]:
+    def _spawn(self, *arguments: str, limits: Limits, inherited: tuple[int, ...] = ()) -> dict[str, Any]:
         """Start a parent that leaves this process at once; return its first line."""
         command = [sys.executable, "-P", "-m", PROGRAM, "--home", str(self._home), "--entry", self._entry, *arguments]
         if self._notify is not None:
             command += ["--notify", str(self._notify)]
+        if limits.memory_bytes is not None:
+            command = ["/bin/sh", "-c", LIMITED, "limited", str(_kibibytes(limits.memory_bytes)), *command]
         try:
             with open(self._home / LOG, "ab", opener=_private) as log:
                 process = subprocess.Popen(
@@ -192,6 +202,12 @@ def _pipe_with(keys: bytes) -> Iterator[int]:
         yield reading
     finally:
         os.close(reading)
+
+
+def _kibibytes(memory_bytes: int) -> int:
+    """Return the limit for a shell; one that holds for this process already cannot be raised."""
+    highest = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    return (memory_bytes if highest == resource.RLIM_INFINITY else min(memory_bytes, highest)) // 1024
 
 
 def _private(path: str, flags: int) -> int:

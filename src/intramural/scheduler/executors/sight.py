@@ -23,19 +23,24 @@ def run_confinement(
     environment: Mapping[str, str],
     folder: Path,
     *,
+    limits: Limits,
+    required: Level,
     egress: Sequence[Destination] = (),
     gpus: bool = True,
-    memory_bytes: int | None = None,
 ) -> Confinement:
-    """Return the walls of the run on *folder*. Raises `Unavailable` where they would show the home."""
+    """
+    Return the walls of the run on *folder*; below *required* it is not started.
+
+    Raises `Unavailable` where they would show the home.
+    """
     return Confinement(
         read_only=library_view(environment, home),
         run_directory=str(folder),
         kept=(INPUTS,),
         devices=gpu_nodes(environment) if gpus else (),
         egress=tuple(egress),
-        limits=Limits(memory_bytes=memory_bytes),
-        required=Level.NONE,  # whether the level is firm enough for the data was asked at the claim, by the policy
+        limits=limits,
+        required=required,
     )
 
 

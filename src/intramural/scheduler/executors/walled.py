@@ -23,9 +23,9 @@ from pathlib import Path
 
 import psutil
 
-from intramural.domain.confinement import Confinement, Level
+from intramural.domain.confinement import Confinement, Level, Limits
 from intramural.domain.workload import INPUTS, LOG_FILE, SPEC_FILE
-from intramural.errors import IntramuralError, NotFound
+from intramural.errors import IntramuralError, NotFound, Refused
 from intramural.scheduler.executors.sight import run_confinement
 from intramural.walls.confined import Confined, adopt
 from intramural.walls.launch import launch
@@ -54,11 +54,15 @@ class Walled:
         self._adopted: dict[str, Confined] = {}
 
     def start(self, attempt: str, folder: Path, keys: bytes, confinement: Confinement, version: str | None) -> None:
-        """Start *attempt* unless it was started; through a spare of *version* where there is one. Raises `Unavailable`."""
+        """
+        Start *attempt* unless it was started; through a spare of *version* that is firm enough, where there is one.
+
+        Raises `Refused` below the level that *confinement* requires, and `Unavailable`.
+        """
         if self.is_started(attempt):
             return
         folder = self._home / "runs" / folder.name
-        spare = self._take_spare(version) if version is not None else None
+        spare = self._take_spare(version, confinement.required) if version is not None else None
         if spare is None:
             self._start_cold(attempt, folder, keys, confinement)
         else:
@@ -89,7 +93,7 @@ class Walled:
         """Let go of what is known of a run that ended."""
         self._adopted.pop(attempt, None)
 
-    def ensure_spare(self, version: str, *, gently: bool) -> None:
+    def ensure_spare(self, version: str, limits: Limits, *, gently: bool) -> None:
         """Start a spare, unless one waits or memory is short; end those of other versions. Raises `Unavailable`."""
         self._sweep(version)
         if any(self._waiting(version)) or psutil.virtual_memory().available < SPARE_BYTES:
@@ -105,7 +109,8 @@ class Walled:
         try:
             (folder / IDLE_MARK).touch(mode=0o600)
             command = ["--idle-seconds", str(self._idle_seconds), *(["--gently"] if gently else [])]
-            self._launch(own, folder, run_confinement(self._home, self._environment, folder), reading, command).release()
+            wish = run_confinement(self._home, self._environment, folder, limits=limits, required=self._level)
+            self._launch(own, folder, wish, reading, command).release()
         finally:
             os.close(reading)
 
@@ -118,6 +123,9 @@ class Walled:
             confined = self._launch(own, folder, confinement, reading, [])
             os.set_blocking(writing, False)
             os.write(writing, _word(keys))
+        except Refused:
+            shutil.rmtree(own)
+            raise
         finally:
             os.close(reading)
             os.close(writing)
@@ -172,9 +180,11 @@ class Walled:
             return False
         return True
 
-    def _take_spare(self, version: str) -> str | None:
-        """Take a spare that waits, so that it neither ends nor serves another; None where there is none."""
+    def _take_spare(self, version: str, required: Level) -> str | None:
+        """Take a spare that waits and is firm enough, so that it neither ends nor serves another; None where there is none."""
         for name in self._waiting(version):
+            if self._level_of(name) < required:
+                continue
             with contextlib.suppress(FileNotFoundError):
                 (self._home / SPARES / name / IDLE_MARK).unlink()
                 return name
@@ -187,6 +197,12 @@ class Walled:
         with contextlib.suppress(NotFound):
             return (self._home / SPARES / name / IDLE_MARK).exists() and adopt(self._home / WALLS / name).is_alive()
         return False
+
+    def _level_of(self, name: str) -> Level:
+        """Return how firmly a spare was confined when it began."""
+        with contextlib.suppress(NotFound):
+            return adopt(self._home / WALLS / name).level
+        return Level.NONE
 
     def _spares(self) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
