@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import os
-from pathlib import Path
-
 from intramural.domain.access import Action
 from intramural.domain.confinement import Level
 from intramural.domain.job import Job
 from intramural.domain.report import JobReport
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import JobId, digest_of
-from intramural.domain.views import Explanation, JobEvent, JobLog, Resolution
-from intramural.domain.workload import EVENT, LOG_FILE
+from intramural.domain.views import Explanation, JobEvent, Resolution
+from intramural.domain.workload import EVENT
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context
 from intramural.service.datasets import find_dataset
 from intramural.service.explanations import explain
 from intramural.service.fit import check_fit
 from intramural.service.models import find_model, nearest
-from intramural.service.policies import approvals_to_start, freeze, judge_submission, label_of
+from intramural.service.policies import approvals_to_start, freeze, judge_submission
+from intramural.service.policy_facts import label_of
+from intramural.service.present_policy import adopt_policy
 from intramural.service.reports import build_report
 from intramural.service.scope_keys import check_readable
 from intramural.store import Reading, Transaction
@@ -59,6 +57,7 @@ def _swap_here(ctx: Context) -> tuple[str, ...]:
 
 def submit_job(ctx: Context, spec: JobSpec) -> Job:
     """Queue the work that *spec* describes. Raises `NotFound`, `InvalidInput`, `DoesNotFit`, `Refused` by the policy."""
+    adopt_policy(ctx)
     with ctx.act(Action.JOB_SUBMIT, target=spec.name) as tx:
         base, data = find_model(ctx, tx, spec.base), find_dataset(ctx, tx, spec.data)
         check_readable(data)
@@ -146,28 +145,3 @@ def job_events(ctx: Context, ref: str, *, after: int = 0, limit: int = 1000) -> 
         runs = {each.id: each for each in tx.runs.of_job(find_job(ctx, tx, ref).id)}
         rows = tx.events.of_runs(list(runs), after=after, limit=limit)
     return [JobEvent(seq=seq, attempt=runs[run_id].attempt, event=EVENT.validate_python(body)) for seq, run_id, body in rows]
-
-
-def job_log(ctx: Context, ref: str, *, offset: int = 0, limit: int = 1 << 20) -> JobLog:
-    """Return at most *limit* bytes of the logs of a job's attempts, one after the other, from *offset* on."""
-    with ctx.read() as tx:
-        runs = tx.runs.of_job(find_job(ctx, tx, ref).id)
-    body, skip = b"", offset
-    for run in runs:
-        size = _size(ctx.runs / run.id / LOG_FILE)
-        if skip < size and len(body) < limit:
-            with open(ctx.runs / run.id / LOG_FILE, "rb") as file:
-                file.seek(skip)
-                body += file.read(limit - len(body))
-        skip = max(0, skip - size)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text = decoder.decode(body)
-    # A letter that is cut in two waits for its other half.
-    return JobLog(text=text, offset=offset + len(body) - len(decoder.getstate()[0]))
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0

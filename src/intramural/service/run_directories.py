@@ -1,5 +1,5 @@
 """
-What lies in a run's directory: inputs before the start, and nothing but its checkpoints after the end.
+What lies in a run's directory: inputs before the start; after the end its figures, and checkpoints that may be needed.
 
 Inputs are there for as long as the run is open; the rows among them, like everything that
 the run writes but its events and its log, are sealed. What a run left is in the vault
@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from intramural.domain.artifact import Artifact, ArtifactKind
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.value import Digest, RunId
 from intramural.domain.views import Claim
-from intramural.domain.workload import CHECKPOINTS, INPUTS, OUTPUTS, SPEC_FILE, Sealing, WorkloadSpec
+from intramural.domain.workload import CHECKPOINTS, INPUTS, LOG_FILE, OUTPUTS, SPEC_FILE, Sealing, WorkloadSpec
 from intramural.errors import IntegrityFailure, NotFound
 from intramural.service.context import Context
 from intramural.service.scope_keys import check_readable
@@ -27,6 +29,8 @@ from intramural.vault import disk_errors
 
 MODEL = "model"
 ROWS = ("train.jsonl", "holdout.jsonl")
+LEFT = (INPUTS, OUTPUTS, CHECKPOINTS, LOG_FILE)
+"""What an ended run needs no more, once it is sealed elsewhere."""
 
 
 def stage_run(ctx: Context, claim: Claim, run_folder: Path, sealing: Sealing) -> None:
@@ -44,8 +48,8 @@ def stage_run(ctx: Context, claim: Claim, run_folder: Path, sealing: Sealing) ->
     check_readable(data)
     with disk_errors(str(run_folder)):
         shutil.rmtree(run_folder, ignore_errors=True)
-        inputs.mkdir(mode=0o700, parents=True)
-        run_folder.chmod(0o700)
+        for folder in (run_folder.parent, run_folder, inputs):
+            folder.mkdir(mode=0o700, exist_ok=True)
         ctx.vault.stage_tree(job.base_digest, inputs / MODEL)
         for name, sealed in zip(ROWS, (data.train_sealed, data.holdout_sealed), strict=True):
             ctx.vault.stage(cast(Digest, sealed), inputs / name)
@@ -54,7 +58,8 @@ def stage_run(ctx: Context, claim: Claim, run_folder: Path, sealing: Sealing) ->
                 _link_checkpoints(folder, inputs / CHECKPOINTS)
         # Written last: a directory with a spec is a whole one.
         partial = run_folder / f".{SPEC_FILE}"
-        partial.write_text(_workload(claim, data, sealing).model_dump_json())
+        with open(partial, "w", encoding="utf-8", opener=_private) as file:
+            file.write(_workload(claim, data, sealing).model_dump_json())
         partial.rename(run_folder / SPEC_FILE)
 
 
@@ -89,7 +94,8 @@ def _link_checkpoints(source: Path, target: Path) -> None:
     for checkpoint in sorted(source.glob("step-*")):
         mine = target / checkpoint.name
         if checkpoint.is_dir() and not checkpoint.is_symlink() and not mine.exists():
-            mine.mkdir(mode=0o700, parents=True)
+            target.mkdir(mode=0o700, exist_ok=True)
+            mine.mkdir(mode=0o700)
             for file in checkpoint.iterdir():
                 _link(file, mine / file.name)
 
@@ -112,24 +118,41 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # a file system without links
+        target.touch(mode=0o600)
         shutil.copyfile(source, target)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def clear_runs(ctx: Context, ended: list[Run], state: JobState) -> None:
     """Remove what runs that ended need no more; a job that may go on (*state*) keeps its checkpoints."""
+    with ctx.read() as tx:
+        sealed = sealed_logs(tx, ended)
     for each in ended:
-        _clear(ctx.runs / each.id, state is JobState.SUCCEEDED)
+        _clear(ctx.runs / each.id, state is JobState.SUCCEEDED, log_too=each.id in sealed)
 
 
 def sweep_runs(ctx: Context) -> None:
     """Clear the directories that a scheduler was killed over, and those of runs that the store does not know."""
     # The directories are read first: a run that is claimed meanwhile has none among them.
-    full = [each for each in _folders(ctx.runs) if any((each / part).is_dir() for part in (INPUTS, OUTPUTS, CHECKPOINTS))]
+    full = [each for each in _folders(ctx.runs) if any((each / part).exists() for part in LEFT)]
     with ctx.read() as tx:
         is_done = {folder: _is_done(tx, RunId(folder.name)) for folder in full}
+        is_sealed = {folder for folder in full if (run := tx.runs.find(RunId(folder.name))) and sealed_logs(tx, [run])}
     for folder, done in is_done.items():
         if done is not None:
-            _clear(folder, done)
+            _clear(folder, done, log_too=folder in is_sealed)
+
+
+def sealed_logs(tx: Reading, runs: Sequence[Run]) -> dict[RunId, Artifact]:
+    """Return the logs of *runs*, which are of one job, that are in the vault."""
+    if not runs:
+        return {}
+    made = tx.artifacts.all(tx.jobs.get(runs[0].job_id).project, runs[0].job_id)
+    wanted = {each.id for each in runs}
+    return {each.run_id: each for each in made if each.kind is ArtifactKind.LOGS and each.run_id in wanted}
 
 
 def _folders(runs: Path) -> list[Path]:
@@ -144,8 +167,11 @@ def _is_done(tx: Reading, run_id: RunId) -> bool | None:
     return None if run.ended_at is None else tx.jobs.get(run.job_id).state is JobState.SUCCEEDED
 
 
-def _clear(folder: Path, checkpoints_too: bool) -> None:
+def _clear(folder: Path, checkpoints_too: bool, *, log_too: bool) -> None:
     """Remove what is there; what cannot be removed now is tried again by the next sweep."""
+    if log_too:  # what a trainer printed may be content, and it is sealed by now
+        with suppress(OSError):
+            (folder / LOG_FILE).unlink()
     for part in (INPUTS, CHECKPOINTS) if checkpoints_too else (f"{INPUTS}/{MODEL}",):
         shutil.rmtree(folder / part, ignore_errors=True)
     shutil.rmtree(folder / OUTPUTS, ignore_errors=True)

@@ -8,28 +8,31 @@ from factories import a_dataset_version, a_model, a_spec, later
 from intramural.domain.cause import Cause, Failure
 from intramural.domain.dataset import ExampleKind
 from intramural.domain.job import JobState, Outcome
-from intramural.errors import Conflict, DoesNotFit, InvalidInput, NotFound
+from intramural.errors import Conflict, DoesNotFit, InvalidInput, NotFound, Refused
 from intramural.service.fit import LIBRARY_BYTES, machine_memory
 from intramural.service.jobs import (
     cancel_job,
     explain_job,
     find_job,
-    job_log,
     list_jobs,
     pause_job,
     resolve_job,
     resume_job,
     submit_job,
 )
-from intramural.service.runs import claim_run, end_run
+from intramural.service.run_logs import job_log
+from intramural.service.runs import claim_run, collect_artifacts, end_run, sweep_runs
+from intramural.service.scope_keys import dataset_files
 
 
 @pytest.fixture
 def parts(owner):
     """A base model and a data set on record."""
+    sealed = dataset_files(owner, "tickets")
     with owner.store.writing() as tx:
         tx.models.add("default", a_model())
         tx.datasets.add("default", a_dataset_version())
+        sealed.write_down(tx, "default")
 
 
 def test_what_was_accepted_is_frozen_by_digest(owner, parts, decisions):
@@ -57,7 +60,6 @@ def test_a_resolution_says_what_would_be_used_and_changes_nothing(owner, parts, 
         ({"base": "tinny"}, NotFound, "Did you mean tiny?"),
         ({"data": "tickets@9"}, NotFound, "shows the versions"),
         ({"data": "ticket"}, NotFound, "Did you mean tickets?"),
-        ({"classification": "public"}, InvalidInput, "stricter"),
         ({"train": {"sequence_length": 2000}}, InvalidInput, "auto"),
         ({"resources": {"memory_gb": 0.1}}, DoesNotFit, "memory"),
     ],
@@ -68,6 +70,17 @@ def test_a_spec_that_cannot_run_is_refused_before_the_queue_with_the_way_out(own
             verb(owner, a_spec(**spec))
         assert words in caught.value.hint
     assert list_jobs(owner) == []
+
+
+def test_a_laxer_class_than_the_datas_is_a_recorded_refusal(owner, parts, decisions):
+    laxer = a_spec(classification="public")
+
+    with pytest.raises(Refused) as caught:
+        submit_job(owner, laxer)
+
+    assert (caught.value.about["rule"], caught.value.hint) == ("label", "Leave `classification` out, or give a stricter one.")
+    assert decisions() == [("job:submit", "refused", "label")]
+    assert [each.rule for each in resolve_job(owner, laxer).verdict.denials] == ["label"]
 
 
 def test_a_stricter_class_may_be_given(owner, parts):
@@ -204,14 +217,35 @@ def test_logs_of_all_attempts_are_one_text_and_no_letter_is_cut_in_two(owner, pa
         claim = claim_run(system, "one", 15)
         (owner.runs / claim.run.id).mkdir(parents=True)
         (owner.runs / claim.run.id / "log").write_text(text)
+        if text == texts[0]:
+            collect_artifacts(system, claim.run.id, 1, owner.runs / claim.run.id)
         end_run(system, claim.run.id, 1, Outcome.STOPPED, None)
     claim_run(system, "one", 15)
+    assert [(path.read_text(), path.parent.name) for path in owner.runs.rglob("log")] == [(texts[1], claim.run.id)]
 
     for limit in (4, 5, 7, 1000):
         read, offset = "", 0
         while (piece := job_log(owner, "router", offset=offset, limit=limit)).text:
             read, offset = read + piece.text, piece.offset
         assert read == "".join(texts)
+
+
+def test_a_log_that_was_sealed_lies_in_clear_no_more_whoever_was_killed_meanwhile(owner, parts, make_context):
+    system = make_context("system")
+    submit_job(owner, a_spec())
+    claim = claim_run(system, "one", 15)
+    folder = owner.runs / claim.run.id
+    folder.mkdir(parents=True)
+    (folder / "log").write_text("a row, printed\n")
+    collect_artifacts(system, claim.run.id, 1, folder)
+    end_run(system, claim.run.id, 1, Outcome.FAILED, None)
+    (folder / "log").write_text("a row, printed\n")  # as if it had not come to the removal
+
+    sweep_runs(system)
+
+    assert not (folder / "log").exists()
+    assert job_log(owner, "router").text == "a row, printed\n"
+    assert not any(b"a row, printed" in path.read_bytes() for path in owner.home.rglob("*") if path.is_file())
 
 
 def test_jobs_are_listed_newest_first(owner, parts, clock):
