@@ -9,6 +9,7 @@ from intramural.domain.artifact import Artifact
 from intramural.errors import InvalidInput, NotFound
 from intramural.service.context import Context
 from intramural.service.jobs import find_job
+from intramural.service.places import check_new_folder
 from intramural.service.policies import check_leaving
 from intramural.service.scope_keys import files_of_artifact
 from intramural.store import Reading
@@ -27,7 +28,13 @@ def show_artifact(ctx: Context, ref: str) -> Artifact:
 
 
 def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
-    """Copy an artifact's files in clear to a new or empty folder, verified on the way; recorded as an act."""
+    """
+    Copy an artifact's files in clear to a new or empty folder, verified on the way; recorded as an act.
+
+    Raises `InvalidInput` before anything is recorded where the folder has something in it or cannot be made.
+    """
+    ctx.check(Action.ARTIFACT_EXPORT, target=ref)
+    check_new_folder(folder)
     with ctx.act(Action.ARTIFACT_EXPORT, target=ref) as tx:
         artifact = find_artifact(ctx, tx, ref)
         tx.concerns.update(target=artifact.id, digest=artifact.digest)

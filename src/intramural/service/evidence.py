@@ -24,10 +24,11 @@ from intramural.domain.evidence import (
 from intramural.domain.job import Job
 from intramural.domain.report import JobReport
 from intramural.domain.value import digest_of_bytes
-from intramural.errors import Conflict, InvalidInput, Unavailable
+from intramural.errors import Conflict, Unavailable
 from intramural.service.context import Context
 from intramural.service.evidence_parts import artifact_files, evidence_parts, proofs
 from intramural.service.jobs import find_job
+from intramural.service.places import check_new_folder
 from intramural.service.reports import build_report
 from intramural.vault import disk_errors
 
@@ -40,7 +41,7 @@ def export_evidence(ctx: Context, ref: str, folder: Path) -> EvidenceBundle:
     """
     if ctx.audit_key is None or ctx.audit_key.public() is None:
         raise Unavailable("The signing key is away, so nothing can be signed.", hint="Restore keys/audit.key from a backup.")
-    _check_empty(folder)
+    check_new_folder(folder)
     with ctx.act(Action.EVIDENCE_EXPORT, target=ref) as tx:
         job = find_job(ctx, tx, ref)
         if job.ended_at is None:
@@ -53,11 +54,6 @@ def export_evidence(ctx: Context, ref: str, folder: Path) -> EvidenceBundle:
         parts = evidence_parts(ctx, tx, job, report)
     parts[Part.AUDIT] = proofs(ctx, job, report)
     return _write(ctx, job, report, parts, folder)
-
-
-def _check_empty(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidInput(f"{folder} is there and not empty.", hint="Name a new folder.")
 
 
 def _write(ctx: Context, job: Job, report: JobReport, parts: dict[Part, Any], folder: Path) -> EvidenceBundle:

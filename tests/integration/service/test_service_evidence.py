@@ -327,7 +327,7 @@ def test_a_folder_with_something_in_it_is_left_alone(home, ended, tmp_path):
 def test_a_place_that_cannot_be_written_is_said_so_and_nothing_is_left(home, ended, tmp_path):
     (tmp_path / "file").write_text("a file, no folder")
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(InvalidInput):
         export_evidence(home[0], ended.id, tmp_path / "file" / "bundle")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "file", "home"]
