@@ -37,9 +37,12 @@ def test_nothing_leaks():
     for found, code in every:
         assert (found["hits"], found["problems"]) == ([], [])
         assert (found["passed"], code) == (True, 0)
-        assert len(found["canaries"]) >= 19
+        assert len(found["canaries"]) >= 31
         assert all(found["seen"].values())
-        assert len(found["seen"]) == 3
+        assert len(found["seen"]) == 5
+        called = " ".join(found["commands"])
+        for verb in ("data redact", "data trace --rows", "data scan --sample", "quarantine", "lineage", "approve --request"):
+            assert f"intramural {verb}" in called
 
 
 def leak_test(who, folder):

@@ -16,6 +16,8 @@ class Planted(StrEnum):
     """The plain name of a field: it is schema, so it may be on the terminal, in the database and among the figures."""
     NAME = "name"
     """What a person typed, such as a file's name: on the terminal and the command line of that person's own command."""
+    SAID = "said"
+    """Free text that a person gives to be kept, such as a reason: on terminals, in the database, and in what shows it."""
     SHELL = "shell"
     """A secret in the shell's environment: in the environment of the commands, never in that of a run."""
 

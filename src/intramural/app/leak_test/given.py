@@ -30,6 +30,13 @@ class Given:
         self._write_bad_text()
         self._write_bad_packed()
         self._write_settings()
+        self._write_labelled()
+        self.said = {
+            name: nest.lay(f"{name} that a person gave", Planted.SAID).text
+            for name in ("purpose", "provenance", "reason", "hold")
+        }
+        """Free text that is kept."""
+        self.said["refused"] = nest.lay("reason that was refused", Planted.NAME).text
 
     def _write_good(self) -> None:
         prompt, system, label, spare = map(
@@ -53,6 +60,8 @@ class Given:
             ]
 
         _json_lines(self.named, rows(ROWS, prompt.text, "once"))
+        self.traced = self.folder / "traced.jsonl"
+        _json_lines(self.traced, rows(4, self._nest.lay("row asked about by data trace").text, "asked"))
         self.holdout = self.folder / "holdout.jsonl"
         _json_lines(self.holdout, rows(8, self._nest.lay("hold-out row").text, "kept"))
         self.many = self.folder / "many.jsonl"
@@ -61,7 +70,10 @@ class Given:
         mail, term = self._nest.lay("address in a row"), self._nest.lay("term of a deny-list")
         self.denied = self.folder / "denied.txt"
         self.denied.write_text(f"{term.latin}\n", encoding="utf-8")
-        mark = f"{self._nest.lay('row of a packed file').text} {mail.latin}@example.org {term.latin}"
+        later = self._nest.lay("term of a deny-list of a redaction")
+        self.denied_later = self.folder / "denied-later.txt"
+        self.denied_later.write_text(f"{later.latin}\n{later.cyrillic}\n", encoding="utf-8")
+        mark = f"{self._nest.lay('row of a packed file').text} {mail.latin}@example.org {term.latin} {later.text}"
         lines = [json.dumps(each) for each in rows(12, mark, "packed")]
         self.packed.write_bytes(gzip.compress("\n".join(lines).encode()))
         self._write_tables()
@@ -126,6 +138,25 @@ class Given:
             strict=True,
         ):
             path.write_text(text, encoding="utf-8")
+
+    def _write_labelled(self) -> None:
+        text, label = self._nest.lay("text of a labelled sample").text, self._nest.lay("label that is no plain name").text
+        plain = self._nest.lay("label of a sample", Planted.FIELD).latin
+        mail = f"{self._nest.lay('address in a labelled sample').latin}@example.org"
+        line = f"{text} {mail} {self.denied.read_text(encoding='utf-8').strip()}"
+        spans = [{"kind": kind, "start": 0, "end": 12} for kind in ("person", plain, label)]
+        spans.append({"kind": "email", "start": len(text) + 1, "end": len(text) + 1 + len(mail)})
+        self.labelled = self.folder / "labelled.jsonl"
+        _json_lines(self.labelled, [{"text": line, "spans": spans}] * 12)
+        self.bad_labelled = [self.folder / f"labelled-{number}.jsonl" for number in range(4)]
+        bad: list[dict[str, Any]] = [
+            {"text": text, "spans": text},
+            {"text": {text: text}, "spans": []},
+            {"text": text, "spans": [{"kind": label, "start": 0, "end": text}]},
+            {"text": text, "spans": [text]},
+        ]
+        for path, row in zip(self.bad_labelled, bad, strict=True):
+            _json_lines(path, [row])
 
     def _bad(self, name: str, content: bytes) -> None:
         path = self.folder / name

@@ -6,33 +6,20 @@ Each command is a process of its own, started as a shell would; those that do no
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psutil
-
+from intramural.app.leak_test.calling import MOST_SECONDS, Caller, command_of, shown
 from intramural.app.leak_test.crashing import ABORTS, ENTRY
 from intramural.app.leak_test.given import Given
-from intramural.app.leak_test.watching import ASKED, Watch
-from intramural.app.open import local_user, open_context
-from intramural.domain.leaks import Planted
-from intramural.domain.report import JobReport
-from intramural.service.jobs import show_job
-from intramural.settings import load_settings
+from intramural.app.leak_test.watching import Watch
 
-ON_A_TERMINAL = frozenset({Planted.NAME, Planted.FIELD})
-MOST_SECONDS = 240
-LOOK_SECONDS = 0.1
-AT_ONCE = os.cpu_count() or 1
 TUNE = """\
 name: router
 base: tiny
@@ -43,19 +30,17 @@ checkpoint: {every_steps: 2, every_minutes: null}
 evaluate: {limit: 4, max_new_tokens: 8}
 class: dev
 """
+SOME_BAD = {"broken.jsonl", "role.jsonl", "quotes.csv", "damaged.jsonl.gz"}
 SHOUTS = "{% if messages | length > 1 %}{{ raise_exception('cannot take: ' ~ messages[0]['content']) }}{% endif %}x"
 """A chat template that quotes what it is given in its error; a model is tried with one turn when it is added."""
 
 
-class Story:
+class Story(Caller):
     """Acts in one home; what is not as expected is a problem."""
 
     def __init__(self, root: Path, environment: dict[str, str], given: Given, watch: Watch, entry: str = ENTRY) -> None:
-        self._environment, self._given, self._watch, self._entry = environment, given, watch, entry
-        self.home, self._here = Path(environment["INTRAMURAL_HOME"]), root / ASKED
-        self._here.mkdir()
-        self.commands: list[str] = []
-        self.problems: list[str] = []
+        super().__init__(root, environment, watch)
+        self._given, self._entry = given, entry
         (self._here / "tune.yaml").write_text(TUNE)
 
     def acts(self) -> dict[str, Callable[[], None]]:
@@ -67,6 +52,8 @@ class Story:
             "writing tune.yaml wrongly": self.configure_wrongly,
             "training and evaluating": self.train,
             "reading everything": self.read,
+            "asking about rows": self.ask,
+            "saying why": self.say,
             "being refused": self.be_refused,
             "crashing while training": self.crash,
             "a chat template that quotes": self.shout,
@@ -78,7 +65,9 @@ class Story:
     def add(self) -> None:
         """Add a model and data."""
         self.call("model", "add", "tiny", "--starter", "tiny-random")
-        self.call("data", "add", self._given.named, "--name", "rows", "--holdout", self._given.holdout, "--base", "tiny")
+        said = self._given.said
+        rows = ("data", "add", self._given.named, "--name", "rows", "--holdout", self._given.holdout, "--base", "tiny")
+        self.call(*rows, "--purpose", said["purpose"], "--provenance", said["provenance"])
 
     def add_more(self) -> None:
         """Add data in every form, and let it be looked through."""
@@ -138,6 +127,66 @@ class Story:
         sample = self._watch.seen
         sample["rows, printed by data sample"] = self.call("data", "sample", "rows", "-n", "3", shows_content=True)
 
+    def ask(self) -> None:
+        """Give rows and terms to the verbs that only look at them, and redact what is stored; some of it with faults."""
+        given = self._given
+        self.call_at_once(
+            [
+                *(["data", "trace", "--rows", path, "--json"] for path in (given.traced, given.named)),
+                ["data", "trace", "--rows", given.table],
+                ["data", "scan", "--sample", given.labelled, "--deny", given.denied],
+                ["data", "scan", "--sample", given.labelled, "--json"],
+                ["data", "scan", "more.gz", "--deny", given.denied_later],
+                ["data", "redact", "more.gz", "--deny", given.denied_later, "--on", "email=pseudonymise"],
+                ["data", "redact", "denied", "--deny", given.denied_later, "--on", "email=mask", "--json"],
+                *(["data", "show", "more.gz"], ["data", "diff", "more.gz@1", "more.gz"], ["lineage", "more.gz"]),
+            ]
+        )
+        self.call_at_once(
+            [
+                *(["data", "trace", "--rows", path] for path in given.bad if path.name in SOME_BAD),
+                *(["data", "scan", "--sample", path] for path in given.bad_labelled),
+                *(["data", "redact", "rows"], ["data", "trace", "--rows", given.folder / f"no {given.named.stem}"]),
+            ],
+            code=2,
+        )
+
+    def say(self) -> None:
+        """Give reasons in one's own words, and approve; what was said is kept and shown, and nothing else."""
+        said = self._given.said
+        self.call("quarantine", "data:mixed", "--reason", said["reason"], "--downstream")
+        asked = self.call("quarantine")
+        self._watch.seen["a reason, printed by quarantine"] = asked
+        self.call_at_once(
+            [
+                *(["quarantine", "--json"], ["data", "show", "mixed"], ["lineage", "mixed", "--json"], ["lineage", "rows"]),
+                *(["lineage", "router"], ["lineage", "model:tiny"], ["audit", "hold", "dispute", "--object", said["hold"]]),
+                ["approvals", "request", "router", "-o", "request.json"],
+            ]
+        )
+        self.call_at_once([["run", "tune.yaml", "--detach", "--set", "data=mixed"], ["data", "redact", "mixed"]], code=5)
+        self.call_at_once(
+            [
+                ["quarantine", "data:rows", "--reason", f"{said['refused']} {'again ' * 100}"],
+                *(["lineage", self._given.named.stem], ["approvals", "request", self._given.named.stem]),
+            ],
+            code=2,
+        )
+        self._approve()
+        self.call_at_once([["quarantine", "data:mixed", "--release"], ["audit", "holds"], ["audit", "tail", "--json"]])
+        self.call("audit", "release", "dispute")
+
+    def _approve(self) -> None:
+        """Sign a request with a key that is on no list of approvers."""
+        if (program := shutil.which("ssh-keygen")) is None:
+            self._watch.unread.add("what `approve` does: there is no ssh-keygen here")
+            return
+        key = self._here / "key"
+        subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=MOST_SECONDS)
+        self.call("approve", "--request", "request.json", "--key", key)
+        self.call_at_once([["approvals", "add", "request.json"], ["approve", "router", "--key", key]], code=5)
+        self.call_at_once([["approvals", "list"], ["approvals", "approvers"]])
+
     def be_refused(self) -> None:
         """Ask for what is not there or not allowed."""
         wrong = self._given.named.stem
@@ -196,7 +245,7 @@ class Story:
             words = ["data", "add", str(self._given.many), "--name", "many"]
             before = set(self.home.glob("work/*/*.jsonl"))  # of the command that was killed before
             with subprocess.Popen(
-                _command(words), cwd=self._here, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command_of(words), cwd=self._here, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:
                 until = time.monotonic() + MOST_SECONDS
                 while process.poll() is None and time.monotonic() < until:
@@ -204,9 +253,9 @@ class Story:
                         break
                     time.sleep(0.005)
                 process.send_signal(number)
-            self.commands.append(f"{_shown(words)} → killed by signal {number.value}")
+            self.commands.append(f"{shown(words)} → killed by signal {number.value}")
             if process.returncode != -number:
-                self.problems.append(f"`{_shown(words)}` ended before it could be killed.")
+                self.problems.append(f"`{shown(words)}` ended before it could be killed.")
             self._watch.look()
 
     def shred(self) -> None:
@@ -214,76 +263,3 @@ class Story:
         self.call("data", "shred", "counted", "--yes", code=2)
         self.call("data", "shred", "rows", "--yes")
         self.call("data", "sample", "rows", code=2)
-
-    def call(self, *words: object, code: int = 0, shows_content: bool = False) -> int:
-        """Run one command and search what it printed; return how many canaries were there that may be."""
-        done = self._run(words, code)
-        allowed = ON_A_TERMINAL | ({Planted.CONTENT} if shows_content else set())
-        line = _shown(words)
-        return sum(
-            self._watch.read_output(f"{stream} of {line}", content, allowed=allowed)
-            for stream, content in (("output", done.stdout), ("error output", done.stderr))
-        )
-
-    def call_at_once(self, commands: Iterable[Sequence[object]], *, code: int = 0) -> None:
-        """Run commands that do not wait for each other, and search what they printed."""
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            for _ in threads.map(lambda words: self.call(*words, code=code), commands):
-                pass
-
-    def document(self, *words: object) -> Any:
-        """Run one command with --json; return what it printed."""
-        return json.loads(self._run((*words, "--json"), 0).stdout)
-
-    def _run(self, words: tuple[object, ...], code: int) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            _command(words), cwd=self._here, env=self._environment, capture_output=True, check=False, timeout=MOST_SECONDS
-        )
-        self.commands.append(f"{_shown(words)} → {done.returncode}")
-        if done.returncode != code:
-            told = (done.stderr or done.stdout).decode(errors="replace").partition("\n")[0]
-            self.problems.append(f"`{_shown(words)}` ended with {done.returncode}, where {code} was expected: {told}")
-        return done
-
-    def _submit(self, name: str, *options: str) -> str:
-        words = ("run", "tune.yaml", "--detach", "--json", "--set", f"name={name}", *options)
-        return str(json.loads(self._run(words, 0).stdout)["id"])
-
-    def _fails(self, job: str) -> None:
-        report = self._reaches(job, lambda report: report.state in {"failed", "succeeded"})
-        if report.state != "failed":
-            self.problems.append(f"Job {report.name} was to fail, and succeeded.")
-        self.call_at_once([["show", job], ["why", job], ["logs", job]])
-
-    def _reaches(self, job: str, wanted: Callable[[JobReport], bool]) -> JobReport:
-        """Wait until the report of *job* is as *wanted*."""
-        until = time.monotonic() + MOST_SECONDS
-        ctx = open_context(load_settings(self.home, {}), local_user())
-        with closing(ctx.store):
-            while not wanted(report := show_job(ctx, job)):
-                if time.monotonic() > until:
-                    last = (self.home / "scheduler.log").read_text(errors="replace").strip().rpartition("\n")[2]
-                    raise TimeoutError(f"{report.name} is {report.state} at step {report.step}; scheduler.log: {last}")
-                time.sleep(LOOK_SECONDS)
-        return report
-
-    def _run_process(self) -> int:
-        """Wait for the process of the run that is under way."""
-        until = time.monotonic() + MOST_SECONDS
-        while time.monotonic() < until:
-            open_runs = [each for each in self.home.glob("runs/*/pid.json") if not each.with_name("exit.json").exists()]
-            for path in open_runs:
-                process = json.loads(path.read_bytes())["pid"]
-                if psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
-                    return int(process)
-            time.sleep(LOOK_SECONDS)
-        raise TimeoutError("no run began")
-
-
-def _command(words: list[str] | tuple[object, ...]) -> list[str]:
-    return [sys.executable, "-P", "-m", "intramural.cli.main", *map(str, words)]
-
-
-def _shown(words: list[str] | tuple[object, ...]) -> str:
-    """Return a command as a report shows it: a path by its last part, cut where that is long."""
-    return " ".join(["intramural", *(str(each).rpartition("/")[2][:24] for each in words)])
