@@ -51,7 +51,7 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 	$(BIN)/ruff format src tests bench demo docs
 	$(BIN)/ruff check --fix src tests bench demo docs
 
-bench: bench-start bench-intake bench-train bench-measure ## Every benchmark
+bench: bench-start bench-walls bench-audit bench-intake bench-train bench-measure ## Every benchmark
 
 bench-train: $(VENV)/.bench ## Training speed against TRL, and LLaMA-Factory when installed
 	$(BIN)/python bench/bench_train.py
