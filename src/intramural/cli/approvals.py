@@ -88,11 +88,11 @@ def request(ref: str, output: Path | None, as_json: bool) -> None:
     `ssh-keygen -Y sign -n intramural-approval -f KEY FILE`. It holds names and digests, no content.
     """
     asked = connect().request_approval(ref)
+    if output is not None or not as_json:
+        write_bytes(asked.text().encode(), output)
     if as_json:
         write_json(asked.document())
-        return
-    write_bytes(asked.text().encode(), output)
-    if output is not None:
+    elif output is not None:
         note(f"An approver signs it: intramural approve --request {output}\nThen here: intramural approvals add {output}")
 
 

@@ -25,7 +25,7 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 
 @click.group()
 def data() -> None:
-    """Data sets: add, scan, list, show, diff, sample, redact, shred, remove, trace."""
+    """Data sets: add, scan, list, show, diff, sample, redact, shred, certificate, trace, remove."""
 
 
 data.add_command(shred)
@@ -175,7 +175,7 @@ def diff(left: str, right: str, as_json: bool) -> None:
 @data.command()
 @click.argument("label", metavar="DATA")
 @click.option("-n", "--count", "number", type=click.IntRange(1, 100), default=3, show_default=True, help="How many examples.")
-@click.option("--side", type=click.Choice(["train", "holdout"]), default="train", show_default=True)
+@click.option("--side", type=click.Choice(["train", "holdout"]), default="train", show_default=True, help="Of which side.")
 @json_option
 def sample(label: str, number: int, side: str, as_json: bool) -> None:
     """Print a few examples in clear. The only command that shows content; each use is recorded."""

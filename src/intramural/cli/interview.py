@@ -43,6 +43,8 @@ def interview(
     from intramural.interview.given import take_file, take_settings  # noqa: PLC0415 - keeps `--help` fast
     from intramural.interview.profile_file import read_text, save  # noqa: PLC0415
 
+    if section is not None and (answers is not None or settings):
+        raise click.UsageError("--section belongs to the conversation; --answers and --set ask nothing.")
     profile, is_new = _present(file)
     if answers is None and not settings:
         return _converse(file, profile, is_new=is_new, section=section, normalise=normalise, as_json=as_json)

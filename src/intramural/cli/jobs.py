@@ -48,7 +48,12 @@ def ps(as_json: bool) -> None:
 @click.argument("job")
 @click.option("--html", "form", flag_value="html", help="The run page, one self-contained file.")
 @click.option("--md", "form", flag_value="md", help="The run page as Markdown.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it into this file; without --md and --json one that ends in .html is the run page.",
+)
 @json_option
 def show(job: str, form: str | None, output: Path | None, as_json: bool) -> None:
     """Show a job's report; JOB is its id, the beginning of it, or its name (the newest)."""

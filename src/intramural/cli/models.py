@@ -37,6 +37,8 @@ def add(name: str, *, folder: Path | None, hub: str | None, revision: str | None
         raise click.UsageError("Give one of --folder, --hub, --starter.")
     if hub is not None and revision is None:
         raise click.UsageError("--hub needs --revision, so that the same bytes come every time.")
+    if hub is None and revision is not None:
+        raise click.UsageError("--revision belongs to --hub.")
     from intramural.domain.views import ModelSource  # noqa: PLC0415 - keeps `--help` fast
 
     source = ModelSource(folder=str(folder.absolute()) if folder else None, hub=hub, revision=revision, starter=starter)

@@ -13,7 +13,7 @@ from intramural.cli.findings import print_findings, screening_options, treatment
 from intramural.cli.output import facts, json_option, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
-from intramural.cli.sources import FORMATS, absolute_names, called, mapping_option, pairs_of, piped
+from intramural.cli.sources import FORMATS, PIPED, absolute_names, called, mapping_option, pairs_of, piped
 from intramural.pages.words import count
 
 if TYPE_CHECKING:
@@ -26,9 +26,23 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 @click.command()
 @click.argument("sources", metavar="SOURCE...|DATA", nargs=-1)
 @click.option("--sample", type=click.Path(path_type=Path), help="A labelled file: print precision and recall on it instead.")
-@click.option("--format", "source_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option(
+    "--format",
+    "source_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="What a row of a file looks like; auto tells from the first.",
+)
 @mapping_option
-@click.option("--class", "classification", type=click.Choice(CLASSES), default="confidential", show_default=True)
+@click.option(
+    "--class",
+    "classification",
+    type=click.Choice(CLASSES),
+    default="confidential",
+    show_default=True,
+    help="Whose actions are shown.",
+)
 @screening_options
 @json_option
 def scan(
@@ -48,6 +62,9 @@ def scan(
 
     if bool(sources) == (sample is not None):
         raise click.UsageError("Give files or a data set, or --sample LABELLED.jsonl.")
+    is_label = len(sources) == 1 and _is_label(sources[0])
+    if (sample is not None or is_label) and (mapping or source_format != "auto"):
+        raise click.UsageError("--format and --map belong to files of rows.")
     options = DatasetOptions(
         source_format=source_format,
         mapping=pairs_of(mapping),
@@ -61,7 +78,6 @@ def scan(
             scored = connect().score_scan(sample.absolute(), options, on_progress=report)
         write_json(scored.document()) if as_json else _print_score(scored)
         return
-    is_label = len(sources) == 1 and not (Path(sources[0]).exists() or glob.has_magic(sources[0]))
     wanted = list(sources) if is_label else absolute_names(sources)
     with counting(f"Scanning {called(sources)}") as report:
         found = connect().scan_dataset(wanted, options, on_progress=report, upload=piped(sources))
@@ -80,6 +96,11 @@ def scan(
     for number, name in enumerate(found.files[:SHOWN_FILES] if len(found.files) > 1 else (), 1):
         click.echo(printable_lines(f"  file {number} is {name}"))
     print_findings(found.findings, names_by=found.names_by)
+
+
+def _is_label(named: str) -> bool:
+    """Tell whether *named* is a data set's label rather than a source."""
+    return not (named == PIPED or "://" in named or glob.has_magic(named) or Path(named).exists())
 
 
 def _print_score(scored: ScanScore) -> None:

@@ -23,7 +23,14 @@ MOST_SHOWN = 12
 @click.option(
     "--rows", "file", type=click.Path(path_type=Path), required=True, help="A file of rows, as `data add` takes them."
 )
-@click.option("--format", "source_format", type=click.Choice(FORMATS), default="auto", show_default=True)
+@click.option(
+    "--format",
+    "source_format",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="What a row looks like; auto tells from the first.",
+)
 @mapping_option
 @json_option
 def trace(file: Path, source_format: str, mapping: tuple[str, ...], as_json: bool) -> None:
