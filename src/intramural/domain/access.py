@@ -37,6 +37,7 @@ class Action(StrEnum):
     EVIDENCE_EXPORT = "evidence:export"
     KEYS_ROTATE = "keys:rotate"
     POLICY_SET = "policy:set"
+    POLICY_ADOPT = "policy:adopt"
     OBJECT_QUARANTINE = "object:quarantine"
     OBJECT_RELEASE = "object:release"
     OBJECT_APPROVE = "object:approve"
@@ -83,7 +84,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
     Role.OWNER: frozenset(Action) - _SYSTEM,
     Role.MEMBER: frozenset(Action) - _SYSTEM - _OWNER_ONLY,
     Role.VIEWER: frozenset(),
-    Role.SYSTEM: _SYSTEM | {Action.HOME_SWEEP},
+    Role.SYSTEM: _SYSTEM | {Action.HOME_SWEEP, Action.POLICY_ADOPT},
 }
 
 

@@ -17,7 +17,7 @@ from intramural.domain.confinement import Level
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import Treatment
 from intramural.domain.policy import ANY, ANYWHERE, UNLIMITED, Policy, Rules
-from intramural.domain.policy_verdict import Denial, Facts, Verdict, undecided
+from intramural.domain.policy_verdict import NO_KEY, Denial, Facts, Verdict, undecided
 
 F = TypeVar("F")
 
@@ -25,12 +25,16 @@ F = TypeVar("F")
 class Moment(StrEnum):
     """When a rule is asked."""
 
+    INTAKE = "intake"
+    """Data is added, or redacted into a new version."""
     USE = "use"
     """A job is submitted or a run starts."""
     START = "start"
     """A run starts, and the rules of `USE` allow it."""
     LEAVE = "leave"
     """An artifact is exported or served."""
+    SHOW = "show"
+    """Rows of data are printed."""
 
 
 Answer = tuple[str, str] | None
@@ -96,7 +100,7 @@ def _quarantine(facts: Facts, rules: Rules) -> Answer:
 def _label(facts: Facts, rules: Rules) -> Answer:
     del rules
     order = list(Classification)
-    wanted, found = _known(facts.data_classification), _known(facts.classification)
+    wanted, found = _known(facts.data_classification), _known(facts.called)
     if order.index(found) >= order.index(wanted):
         return None
     return f"it is called {found}, and its data is {wanted}", "Leave `classification` out, or give a stricter one."
@@ -144,11 +148,21 @@ def _egress(facts: Facts, rules: Rules) -> Answer:
 
 
 def _keys(facts: Facts, rules: Rules) -> Answer:
-    if rules.key_providers == ANY or facts.key_provider in rules.key_providers:
+    if rules.key_providers == ANY:
+        return None
+    wanted = f"the policy wants {' or '.join(rules.key_providers) or 'none'}"
+    others = [each for each in _known(facts.key_providers) if each not in rules.key_providers]
+    if others:
+        return (
+            f"its keys are wrapped by {' and '.join(others)}, and {wanted}",
+            "Set `keys_provider` to what the policy wants, then `intramural keys rotate`.",
+        )
+    following = _known(facts.next_key_provider)
+    if following == NO_KEY or following in rules.key_providers:
         return None
     return (
-        f"its keys are held by {facts.key_provider}, and the policy wants {' or '.join(rules.key_providers) or 'none'}",
-        "Set `keys_provider`, then `intramural keys rotate`.",
+        f"a key for it would be wrapped by {following} here, and {wanted}",
+        "Set `keys_provider` to what the policy wants; a scheduler that runs keeps the setting it was started with.",
     )
 
 
@@ -159,11 +173,19 @@ def _log(facts: Facts, rules: Rules) -> Answer:
 
 def _retention(facts: Facts, rules: Rules) -> Answer:
     limits = [each for each in (facts.data_retention, rules.retention_days) if each is not None and each != UNLIMITED]
-    age = _known(facts.data_age_days)
-    if not limits or age <= (days := min(limits)):
+    age, behind = _known(facts.data_age_days), _known(facts.clock_behind_days)
+    if not limits:
         return None
+    if age < 0:
+        return (
+            f"it could not be decided: the clock is before {facts.data} was added",
+            "Set the clock right; data that was added while it was wrong is added again, under another name.",
+        )
+    if age <= (days := min(limits)):
+        return None
+    by_trail = f" by the audit trail, which the clock is {behind:.0f} days behind" if behind >= 1 else ""
     return (
-        f"{facts.data} was to be used for {days} days, and is {age:.0f} days old",
+        f"{facts.data} was to be used for {days} days, and is {age:.0f} days old{by_trail}",
         "Use newer data; `intramural data shred` ends what must not be kept.",
     )
 
@@ -217,15 +239,15 @@ def _enough(given: int, wanted: int) -> Answer:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("quarantine", ("quarantined",), _quarantine, (Moment.USE, Moment.LEAVE)),
-    Rule("label", ("data_classification",), _label),
-    Rule("region", ("region", "data_regions", "data"), _region),
+    Rule("quarantine", ("quarantined",), _quarantine, (Moment.USE, Moment.LEAVE, Moment.SHOW)),
+    Rule("label", ("data_classification", "called"), _label),
+    Rule("region", ("region", "data_regions", "data"), _region, (Moment.USE, Moment.INTAKE)),
     Rule("isolation", ("level",), _isolation),
     Rule("egress", ("egress",), _egress),
     Rule("gpus", ("level",), _gpus),
-    Rule("keys", ("key_provider",), _keys),
+    Rule("keys", ("key_providers", "next_key_provider"), _keys, (Moment.USE, Moment.INTAKE)),
     Rule("log", ("records",), _log),
-    Rule("retention", ("data_age_days", "data_retention", "data"), _retention),
+    Rule("retention", ("data_age_days", "clock_behind_days", "data_retention", "data"), _retention),
     Rule("redaction", ("scanned", "left_in", "data"), _redaction),
     Rule("suites", ("suites",), _suites),
     Rule("spot", ("spot",), _spot),

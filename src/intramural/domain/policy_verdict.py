@@ -15,6 +15,8 @@ APPROVAL_RULES = frozenset({"approvals", "start_approvals"})
 """Rules whose no is a wait: other people may still say yes."""
 UNSTATED = ""
 """The region of a machine whose operator did not say it."""
+NO_KEY = ""
+"""Who wraps a key that is not made."""
 
 
 class Facts(Value):
@@ -22,12 +24,17 @@ class Facts(Value):
 
     classification: Classification | None = None
     """Of the job: at least that of its data."""
+    called: Classification | None = None
+    """What the job itself says it is; that of its data where it says nothing."""
     data_classification: Classification | None = None
     data: str | None = None
     """The data's name, for sentences."""
     data_regions: tuple[str, ...] | None = None
     """Where the data itself is bound to be; empty where it is not."""
     data_age_days: float | None = None
+    """By the clock, or by the audit trail where that was written later; below zero where the clock is before it was added."""
+    clock_behind_days: float | None = None
+    """How far the clock is behind the newest entry of the audit trail."""
     data_retention: Days | None = None
     """What was said when the data was added."""
     scanned: bool | None = None
@@ -40,7 +47,10 @@ class Facts(Value):
     """How firmly runs are confined here."""
     egress: tuple[Destination, ...] | None = None
     """What the run would be let out to."""
-    key_provider: str | None = None
+    key_providers: tuple[str, ...] | None = None
+    """Who wraps the keys that there are: of the data, and of what the job left."""
+    next_key_provider: str | None = None
+    """Who would wrap a key that is to be made here; `NO_KEY` where none is."""
     records: tuple[Logged, ...] | None = None
     """What is written down about the run."""
     suites: tuple[str, ...] | None = None

@@ -45,6 +45,11 @@ def treatments_for(classification: Classification, said: Treatments | None = Non
     return chosen
 
 
+def least_that_takes(kind: FindingKind) -> Treatment:
+    """Return what takes rows with findings of *kind* and changes them as little as can be without leaving those in."""
+    return next((each for each in (Treatment.MASK, Treatment.DROP) if each in possible(kind)), Treatment.KEEP)
+
+
 def possible(kind: FindingKind) -> tuple[Treatment, ...]:
     """Return what can be done about *kind*."""
     if kind in IN_TEXT:

@@ -11,6 +11,7 @@ from intramural.service.context import Context
 from intramural.service.jobs import find_job
 from intramural.service.places import check_new_folder
 from intramural.service.policies import check_leaving
+from intramural.service.present_policy import adopt_policy
 from intramural.service.scope_keys import files_of_artifact
 from intramural.store import Reading
 
@@ -35,6 +36,7 @@ def export_artifact(ctx: Context, ref: str, folder: Path) -> Artifact:
     """
     ctx.check(Action.ARTIFACT_EXPORT, target=ref)
     check_new_folder(folder)
+    adopt_policy(ctx)
     with ctx.act(Action.ARTIFACT_EXPORT, target=ref) as tx:
         artifact = find_artifact(ctx, tx, ref)
         tx.concerns.update(target=artifact.id, digest=artifact.digest)

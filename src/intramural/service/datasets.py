@@ -17,7 +17,8 @@ from intramural.errors import InvalidInput, NotFound, Refused
 from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.models import find_model, nearest
-from intramural.service.policies import treatments
+from intramural.service.policies import check_intake, check_showing, treatments, with_what_the_policy_refuses
+from intramural.service.present_policy import adopt_policy
 from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, ScopeFiles, check_readable, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
 from intramural.service.screening import readers, screening_of
@@ -38,12 +39,20 @@ def add_dataset(
     on_progress: OnProgress,
     upload: BinaryIO | None = None,
 ) -> DatasetVersion:
-    """Validate and store files as a version of *name*; the same content under the same name is the version that exists."""
+    """
+    Validate and store files as a version of *name*; the same content under the same name is the version that exists.
+
+    Raises `Refused` by the policy before anything is read, and for what it finds in the rows.
+    """
     from intramural.intake.sources import list_sources  # noqa: PLC0415  only these verbs read files
 
     check_name(name)
     ctx.check(Action.DATASET_ADD, target=name)
     options = options.model_copy(update={"licence": _licence(options.licence)})
+    try:
+        check_intake(ctx, name, options)
+    except Refused as refusal:
+        raise ctx.refuse(Action.DATASET_ADD, refusal, target=name) from None
     with ctx.read() as tx:
         base = find_model(ctx, tx, options.base) if options.base is not None else None
     source = list_sources([sources] if isinstance(sources, Path) else sources, upload)
@@ -51,8 +60,9 @@ def add_dataset(
         sealed = dataset_files(ctx, name)
         try:
             taken = _ingest(ctx, source, work, options, on_progress, sealed.files, team)
-        except Refused as refusal:
-            raise ctx.refuse(Action.DATASET_ADD, refusal, target=name) from None
+        except Refused as found:
+            told = with_what_the_policy_refuses(ctx, options.classification, found)
+            raise ctx.refuse(Action.DATASET_ADD, told, target=name) from None
         tokens: tuple[TokenStatistics, ...] = ()
         if base is not None:
             on_progress(0, 1, f"counting tokens of {base.name}")
@@ -268,14 +278,20 @@ def _digests(ctx: Context, dataset: DatasetVersion, file: str) -> set[bytes]:
 
 
 def sample_dataset(ctx: Context, label: str, count: int, side: str) -> Sample:
-    """Return the first *count* examples of the training or hold-out side, in clear; an act that is recorded."""
+    """
+    Return the first *count* examples of the training or hold-out side, in clear; an act that is recorded.
+
+    Raises `Refused` for a version in quarantine.
+    """
     from intramural.intake.stored import examples_of  # noqa: PLC0415
 
     if side not in {"train", "holdout"} or count < 1:
         raise InvalidInput("A sample is of the side train or holdout, and of one row or more.", hint="Give both so.")
+    adopt_policy(ctx)
     with ctx.act(Action.DATASET_SAMPLE, target=label) as tx:
         dataset = find_dataset(ctx, tx, label)
         tx.concerns.update(target=dataset.label, digest=dataset.digest)
+        check_showing(ctx, tx, dataset)
         check_readable(dataset)
     with open_rows(ctx, dataset, TRAIN if side == "train" else HOLDOUT) as rows:
         return Sample(label=dataset.label, side=side, rows=tuple(islice(examples_of(rows), count)))

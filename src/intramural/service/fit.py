@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 
-from intramural.domain.dataset import Classification, DatasetVersion, ExampleKind
+from intramural.domain.dataset import DatasetVersion, ExampleKind
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.spec import AUTO, JobSpec, Precision
 from intramural.domain.views import Resolution
@@ -49,12 +49,6 @@ def _check_parts(spec: JobSpec, base: BaseModelVersion, data: DatasetVersion) ->
         )
     if not data.train_examples:
         raise InvalidInput(f"{data.label} has no training example.", hint="Add a file with more rows.")
-    order = list(Classification)
-    if spec.classification is not None and order.index(spec.classification) < order.index(data.classification):
-        raise InvalidInput(
-            f"classification {spec.classification} is below the data's own, {data.classification}.",
-            hint="Leave classification out, or give a stricter one.",
-        )
     length = spec.train.sequence_length
     if length != AUTO and length > base.context_tokens:
         raise InvalidInput(

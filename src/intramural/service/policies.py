@@ -1,16 +1,14 @@
 """
-The policy of a project: set, shown, and asked about jobs and artifacts.
+The policy of a project: set, shown, and asked about data, jobs and artifacts.
 
 A job is asked about when it is submitted and again when a run of it starts, under the
-policy it froze and under the present one: the stricter answer counts. A file
-`policy.yaml` in the home holds while it is there.
+policy it froze and under the present one: the stricter answer counts. Which policy is the
+present one is told in `service.present_policy`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import TypeVar
+from collections.abc import Mapping
 
 from intramural.domain.access import Action
 from intramural.domain.approval import ApprovedObject, object_of_artifact, object_of_job
@@ -20,25 +18,20 @@ from intramural.domain.confinement import Level
 from intramural.domain.dataset import Classification, DatasetVersion
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job
-from intramural.domain.label import Label, strictest
+from intramural.domain.label import Label
 from intramural.domain.lineage import ObjectKind
-from intramural.domain.policy import UNLIMITED, Grant, Logged, StoredPolicy, common, default_policy, read_policy
+from intramural.domain.policy import Grant, StoredPolicy, common, read_policy
 from intramural.domain.policy_rules import Moment, judge
-from intramural.domain.policy_verdict import UNSTATED, Facts, Verdict, stricter, undecided
+from intramural.domain.policy_verdict import Facts, Verdict, stricter, undecided
 from intramural.domain.spec import JobSpec
 from intramural.domain.value import Digest, ProjectId
-from intramural.errors import Conflict, IntramuralError, InvalidInput, NotFound, Refused
+from intramural.domain.views import DatasetOptions
+from intramural.errors import Conflict, IntramuralError, NotFound, Refused
 from intramural.service.approvers import persons_approving
 from intramural.service.context import Context
+from intramural.service.policy_facts import facts_of_intake, facts_of_work, in_quarantine, label_of, named
+from intramural.service.present_policy import POLICY_FILE, PolicyMoved, adopt_policy, kept, present_policy
 from intramural.store import Reading, Transaction
-
-T = TypeVar("T")
-
-POLICY_FILE = "policy.yaml"
-FROM_HOME = "policy.yaml of the home"
-RECORDS: tuple[Logged, ...] = ("metrics", "run_log")
-"""What the platform writes down about a run; no part of it has a place for content."""
-LARGEST_FILE = 1 << 20
 
 STRICTNESS = {
     Treatment.KEEP: 0,
@@ -49,7 +42,6 @@ STRICTNESS = {
 }
 """A surrogate still tells which values were the same, a mask does not, and a row that is gone tells nothing."""
 
-Named = tuple[ObjectKind, str, Digest | None]
 Unknown = dict[str, str]
 """Why a fact could not be found out, by its name."""
 
@@ -58,7 +50,7 @@ def show_policy(ctx: Context, digest: str | None = None) -> StoredPolicy:
     """Return the policy that holds, or one that a job froze, by the beginning of its digest."""
     with ctx.read() as tx:
         if digest is None:
-            return _present(ctx, tx, ctx.project)
+            return present_policy(ctx, tx, ctx.project)
         found = tx.policies.matching(ctx.project, digest)
     if found is None:
         raise NotFound("There is no policy of that digest.", hint="`intramural policy show` shows the one that holds.")
@@ -87,30 +79,51 @@ def treatments(
     """
     Return what is done about findings in data of that class: what was *said*, and what the policy wants.
 
-    Other kinds follow the scan's defaults. Raises `Refused` where less was said than the policy wants.
+    Other kinds follow the scan's defaults. Raises `Refused` where less was said than the policy wants. The policy is on
+    record from here on.
     """
+    adopt_policy(ctx)
     with ctx.read() as tx:
-        wanted = _present(ctx, tx, ctx.project).policy.of(classification).redaction
+        wanted = present_policy(ctx, tx, ctx.project).policy.of(classification).redaction
     chosen = {**wanted, **(said or {})}
-    for kind, least in wanted.items():
-        if STRICTNESS[chosen[kind]] < STRICTNESS[least]:
-            raise Refused(
-                f"The rule `redaction` refuses it: {chosen[kind]} was said of {kind}, and the policy wants {least}.",
-                hint=f"Leave {kind} to the policy, or say {least} or stricter.",
-                rule="redaction",
-            )
+    laxer = {kind: least for kind, least in wanted.items() if STRICTNESS[chosen[kind]] < STRICTNESS[least]}
+    if laxer:
+        words = ", ".join(f"{chosen[kind]} was said of {kind}, and the policy wants {least}" for kind, least in laxer.items())
+        hints = " ".join(f"Leave {kind} to the policy, or say {least} or stricter." for kind, least in laxer.items())
+        raise Refused(f"The rule `redaction` refuses it: {words}.", hint=hints, rule="redaction")
     return chosen
 
 
-def label_of(spec: JobSpec, data: DatasetVersion) -> Label:
-    """Return the label of a job: the strictest of its data's and what the spec says."""
-    said = Label(classification=spec.classification) if spec.classification is not None else Label()
-    return strictest(Label(classification=data.classification, kinds=data.regulated), said)
+def with_what_the_policy_refuses(ctx: Context, classification: Classification, refusal: Refused) -> Refused:
+    """Return the refusal of findings, without an offer that the policy would refuse next: it wants some kinds refused."""
+    wanted = treatments(ctx, classification)
+    kept_out = [kind for kind in refusal.about.get("kinds", {}) if wanted.get(FindingKind(kind)) is Treatment.REFUSE]
+    if not kept_out:
+        return refusal
+    words = f"The policy takes no rows with {', '.join(kept_out)}: remove them from the source"
+    return Refused(refusal.message, hint=f"{words}, or have an owner change `redaction`.", **refusal.about)
+
+
+def check_intake(ctx: Context, name: str, options: DatasetOptions) -> None:
+    """Raise `Refused` where the policy does not let such data be kept here; the policy is on record from here on."""
+    adopt_policy(ctx)
+    with ctx.read() as tx:
+        verdict = _judged(ctx, tx, ctx.project, facts_of_intake(ctx, tx, name, options), Moment.INTAKE)
+    if not verdict.allowed:
+        raise verdict.refusal()
+
+
+def check_showing(ctx: Context, tx: Reading, data: DatasetVersion) -> None:
+    """Raise `Refused` where rows of a version are not handed out: it is in quarantine."""
+    facts = Facts(classification=data.classification, quarantined=in_quarantine(tx, ctx.project, named(data)))
+    verdict = _judged(ctx, tx, ctx.project, facts, Moment.SHOW)
+    if not verdict.allowed:
+        raise verdict.refusal()
 
 
 def judge_submission(ctx: Context, tx: Reading, spec: JobSpec, base: Digest, data: DatasetVersion) -> Verdict:
     """Tell what the present policy says to a job before it is queued."""
-    facts = _facts(ctx, tx, ctx.project, spec, base, data)
+    facts = facts_of_work(ctx, tx, ctx.project, spec, base, data)
     return _judged(ctx, tx, ctx.project, facts, Moment.USE)
 
 
@@ -121,7 +134,7 @@ def judge_start(ctx: Context, tx: Reading, job: Job) -> Verdict:
     Where all that is missing is approvals, the job waits: `Verdict.waits`.
     """
     data = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
-    facts = _facts(ctx, tx, job.project, job.spec, job.base_digest, data, job)
+    facts = facts_of_work(ctx, tx, job.project, job.spec, job.base_digest, data, job)
     approvals, unknown = _approvals(ctx, tx, job, object_of_job(job))
     facts = facts.model_copy(update={"approvals": approvals})
     return _by_both(ctx, tx, job, facts, unknown, Moment.USE, Moment.START)
@@ -136,7 +149,7 @@ def _by_both(ctx: Context, tx: Reading, job: Job, facts: Facts, unknown: Unknown
 def grant_of(ctx: Context, job: Job) -> Grant:
     """Return what a run of *job* is given: what the frozen and the present policy both give. Raises `InvalidInput`."""
     with ctx.read() as tx:
-        listed = _present(ctx, tx, job.project).policy
+        listed = present_policy(ctx, tx, job.project).policy
         frozen = tx.policies.with_digest(job.project, job.policy_digest) if job.policy_digest else None
         label = job.label or _label_by_data(tx, job)
     if label is None:
@@ -160,10 +173,8 @@ def judge_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> Verdict:
     facts = Facts(
         classification=label.classification if label else None,
         approvals=approvals,
-        quarantined=_in_quarantine(
-            tx,
-            job.project,
-            ((ObjectKind.ARTIFACT, artifact.id, artifact.digest), (ObjectKind.JOB, job.id, None)),
+        quarantined=in_quarantine(
+            tx, job.project, (ObjectKind.ARTIFACT, artifact.id, artifact.digest), (ObjectKind.JOB, job.id, None)
         ),
     )
     return _by_both(ctx, tx, job, facts, unknown, Moment.LEAVE)
@@ -178,15 +189,14 @@ def check_leaving(ctx: Context, tx: Reading, artifact: Artifact) -> None:
 
 def approvals_to_start(ctx: Context, tx: Reading, label: Label) -> int:
     """Return how many persons must approve work on such data before it starts, by the present policy."""
-    return _present(ctx, tx, ctx.project).policy.of(label.classification).start_approvals
+    return present_policy(ctx, tx, ctx.project).policy.of(label.classification).start_approvals
 
 
 def freeze(ctx: Context, tx: Transaction) -> Digest:
     """Keep the present policy by its digest, for the job that is accepted under it."""
-    present = _present(ctx, tx, ctx.project)
+    present = present_policy(ctx, tx, ctx.project)
     if tx.policies.with_digest(ctx.project, present.digest) is None:
-        kept = present.model_copy(update={"by": ctx.actor.subject, "at": ctx.now()})
-        tx.policies.add(ctx.project, kept, is_set=False)
+        tx.policies.add(ctx.project, kept(ctx, present), is_set=False)
     return present.digest
 
 
@@ -196,27 +206,13 @@ def failure_of(verdict: Verdict) -> Failure:
     return Failure(cause=Cause.REFUSED, evidence=f"{words}. {verdict.denials[0].change}")
 
 
-def _present(ctx: Context, tx: Reading, project: ProjectId) -> StoredPolicy:
-    """Return the policy that holds. Raises `InvalidInput` for a file that says none."""
-    path = ctx.home / POLICY_FILE
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(LARGEST_FILE)
-    except FileNotFoundError:
-        found = tx.policies.present(project)
-        policy = default_policy()
-        return found or StoredPolicy(digest=policy.digest, policy=policy, source="defaults")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {type(error).__name__}.", hint="Mend the file.") from None
-    policy = read_policy(text, where=POLICY_FILE)
-    return StoredPolicy(digest=policy.digest, policy=policy, source=FROM_HOME)
-
-
 def _judged(
     ctx: Context, tx: Reading, project: ProjectId, facts: Facts, moment: Moment, unknown: Unknown | None = None
 ) -> Verdict:
     try:
-        return judge(facts, _present(ctx, tx, project).policy, moment, why_unknown=unknown)
+        return judge(facts, present_policy(ctx, tx, project).policy, moment, why_unknown=unknown)
+    except PolicyMoved:  # to be decided again, by the one that holds now
+        raise
     except IntramuralError as error:  # a policy that cannot be read allows nothing
         denial = undecided("policy", error.message.rstrip("."), error.hint or "Mend the policy.")
         return Verdict(policy=None, classification=facts.classification, denials=(denial,))
@@ -233,47 +229,6 @@ def _judged_frozen(tx: Reading, job: Job, facts: Facts, moment: Moment, unknown:
     return [Verdict(policy=job.policy_digest, classification=facts.classification, denials=(denial,))]
 
 
-def _facts(
-    ctx: Context,
-    tx: Reading,
-    project: ProjectId,
-    spec: JobSpec,
-    base: Digest,
-    data: DatasetVersion | None,
-    job: Job | None = None,
-) -> Facts:
-    concerned: list[Named] = [(ObjectKind.MODEL, spec.base, base)]
-    concerned += [(ObjectKind.JOB, job.id, None)] if job else []
-    facts = Facts(
-        region=ctx.region or UNSTATED,
-        level=_unless_it_fails(ctx.level),
-        egress=(),  # no job asks for more than the lists of the policies give it: `grant_of`
-        key_provider=ctx.keys.provider if ctx.keys else "local",
-        records=RECORDS,
-        suites=spec.evaluate.suites,
-        spot=ctx.spot,
-        quarantined=_in_quarantine(tx, project, concerned),
-    )
-    if data is None:
-        return facts
-    label = label_of(spec, data)
-    frozen = job.label if job and job.label else label
-    left_in = _left_in(data)
-    return facts.model_copy(
-        update={
-            "classification": strictest(label, frozen).classification,
-            "data_classification": data.classification,
-            "data": data.label,
-            "data_regions": (data.region,) if data.region else (),
-            "data_age_days": (ctx.now() - (data.held_since or data.added_at)) / timedelta(days=1),
-            "data_retention": data.retain_days or UNLIMITED,
-            "scanned": left_in is not None,
-            "left_in": left_in or {},
-            "quarantined": _in_quarantine(tx, project, [(ObjectKind.DATA, data.label, data.digest), *concerned]),
-        }
-    )
-
-
 def _approvals(ctx: Context, tx: Reading, job: Job, what: ApprovedObject) -> tuple[int | None, Unknown]:
     """Return how many persons' approval counts; None, which is a no, with the reason where that could not be found out."""
     try:
@@ -282,26 +237,6 @@ def _approvals(ctx: Context, tx: Reading, job: Job, what: ApprovedObject) -> tup
         return None, {"approvals": error.message.rstrip(".")}
 
 
-def _left_in(data: DatasetVersion) -> dict[FindingKind, int] | None:
-    """Return the findings that were kept in the rows; None where nobody looked."""
-    if "findings" not in data.model_fields_set:
-        return None
-    return {each.kind: each.count for each in data.findings if each.treatment is Treatment.KEEP}
-
-
-def _in_quarantine(tx: Reading, project: ProjectId, concerned: tuple[Named, ...] | list[Named]) -> tuple[str, ...]:
-    held = tx.quarantines.all(project)
-    return tuple(f"{kind}:{name}" for kind, name, digest in concerned if any(q.covers(kind, name, digest) for q in held))
-
-
 def _label_by_data(tx: Reading, job: Job) -> Label | None:
     data = next((each for each in tx.datasets.all(job.project) if each.label == job.dataset_label), None)
     return job.label or (label_of(job.spec, data) if data else None)
-
-
-def _unless_it_fails(fact: Callable[[], T]) -> T | None:
-    """Return a fact, or None, which is a no, where it could not be found out."""
-    try:
-        return fact()
-    except (IntramuralError, OSError):
-        return None

@@ -14,7 +14,7 @@ from intramural.errors import InvalidInput, Refused
 from intramural.sealing import SealedFiles
 from intramural.service.context import Context, OnProgress
 from intramural.service.datasets import find_dataset, keep_version
-from intramural.service.policies import treatments
+from intramural.service.policies import check_intake, treatments
 from intramural.service.scope_keys import HOLDOUT, TRAIN, dataset_files, files_of_dataset
 from intramural.service.scratch import scratch
 from intramural.service.screening import screening_of
@@ -46,6 +46,7 @@ def redact_dataset(ctx: Context, label: str, options: DatasetOptions, on_progres
     sealed = dataset_files(ctx, parent.name)
     with scratch(ctx.home) as work:
         try:
+            check_intake(ctx, parent.name, wanted)
             wanted = wanted.model_copy(update={"on": treatments(ctx, parent.classification, options.on)})
             taken = _redacted(ctx, parent, readable, work, wanted, sealed.files, on_progress)
         except Refused as refusal:

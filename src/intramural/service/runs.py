@@ -29,6 +29,7 @@ from intramural.errors import StaleFence
 from intramural.sealing import Keyring, SealedFiles
 from intramural.service.context import Context
 from intramural.service.policies import failure_of, judge_start
+from intramural.service.present_policy import PolicyMoved, adopt_policy
 from intramural.service.receipts import clear_receipt, receipt_file, walls_summary
 from intramural.service.run_directories import check_left, clear_runs, dataset_of, stage_run, sweep_runs
 from intramural.service.scope_keys import ScopeFiles, artifact_files, files_of_dataset, job_files
@@ -66,7 +67,8 @@ def claim_run(ctx: Context, holder: str, lease_seconds: float) -> Claim | None:
             if queued is None:
                 return None
             judge_start(ctx, tx, queued)  # finds out what the machine can do, which is slow the first time
-        with suppress(_QueueMoved):
+        adopt_policy(ctx, queued.project)
+        with suppress(_QueueMoved, PolicyMoved):
             claim = _begin(ctx, queued, holder, lease_seconds)
             if claim is not None:
                 return claim

@@ -16,6 +16,7 @@ from intramural.domain.views import DatasetOptions
 from intramural.sealing import ScopeKey
 from intramural.service.context import Context
 from intramural.service.policies import show_policy
+from intramural.service.present_policy import adopt_policy
 
 if TYPE_CHECKING:
     from intramural.intake.crew import Team
@@ -54,6 +55,7 @@ def readers(ctx: Context, classification: Classification, source: Source) -> Abs
     start = ctx.start_reader
     if start is None:
         return nullcontext()
+    adopt_policy(ctx)
     required = show_policy(ctx).policy.of(classification).isolation
 
     @contextmanager

@@ -13,6 +13,7 @@ from intramural.domain.views import DatasetOptions, ModelSource
 from intramural.domain.workload import NoticeEvent
 from intramural.errors import Conflict, IntegrityFailure, InvalidInput, NotFound, Refused, Unavailable
 from intramural.service.runs import claim_run, end_run, record_events
+from intramural.service.scope_keys import dataset_files
 from intramural.settings import load_settings
 
 
@@ -28,9 +29,11 @@ def client(tmp_path):
 
 @pytest.fixture
 def furnished(client, system):
+    sealed = dataset_files(system, "tickets")
     with system.store.writing() as tx:
         tx.models.add("default", a_model())
         tx.datasets.add("default", a_dataset_version())
+        sealed.write_down(tx, "default")
     return client
 
 
@@ -67,9 +70,11 @@ def test_a_job_from_submission_to_its_document(furnished, system):
 
 
 def test_names_with_slashes_travel(furnished, system):
+    sealed = dataset_files(system, "tickets/2026-11")
     with system.store.writing() as tx:
         tx.models.add("default", a_model(name="org/tiny"))
         tx.datasets.add("default", a_dataset_version(name="tickets/2026-11"))
+        sealed.write_down(tx, "default")
     furnished.submit_job(a_spec(name="a/b", data="tickets/2026-11"))
 
     assert furnished.show_model("org/tiny").name == "org/tiny"

@@ -126,8 +126,10 @@ def test_the_same_rows_under_another_name_are_in_quarantine_too(owner, a_stored_
         tx.datasets.add("default", a_dataset_version(name="copy"))
     quarantine_object(owner, "tickets", "r")
 
-    with pytest.raises(Refused):
+    with pytest.raises(Refused) as caught:
         submit_job(owner, a_spec(data="copy"))
+
+    assert caught.value.about["rule"] == "quarantine"
 
 
 @pytest.mark.parametrize("ref", ["art-a", "job:router"])

@@ -1,8 +1,6 @@
 """A policy is asked at the door, at the start and on the way out; what it refuses is told and recorded."""
 
 import json
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -10,7 +8,7 @@ import pytest
 from factories import a_spec, an_artifact
 from intramural.domain.cause import Cause
 from intramural.domain.confinement import Level
-from intramural.domain.dataset import Classification
+from intramural.domain.dataset import Classification, DatasetVersion
 from intramural.domain.findings import Treatment
 from intramural.domain.job import JobState
 from intramural.domain.label import Label
@@ -25,6 +23,13 @@ from intramural.service.runs import claim_run
 
 EU = "every_class: {regions: [eu-central-1]}"
 SUITES = "confidential: {suites: [structured]}"
+
+
+class Unscanned(DatasetVersion):
+    """A version as it was stored before there were scans."""
+
+    def document(self):
+        return {name: value for name, value in super().document().items() if name != "findings"}
 
 
 def test_with_nothing_said_the_defaults_hold(owner):
@@ -340,9 +345,8 @@ def test_data_that_keeps_what_the_policy_wants_redacted_by_now_is_not_trained_on
 
 def test_data_that_was_never_scanned_is_not_trained_on_where_the_policy_redacts(owner, a_stored_job):
     a_stored_job()
-    with closing(sqlite3.connect(owner.home / "intramural.db")) as database:  # as versions were stored before there were scans
-        database.execute("UPDATE dataset_versions SET document = json_remove(document, '$.findings')")
-        database.commit()
+    with owner.store.writing() as tx:
+        tx.datasets.replace("default", Unscanned.model_validate(tx.datasets.find("default", "tickets").document()))
     set_policy(owner, "every_class: {redaction: {email: mask}}")
 
     with pytest.raises(Refused) as caught:

@@ -1,7 +1,5 @@
 """Every rule that work can break is asked at the plan, at the submission and at the start; labels go with what is made."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from factories import a_spec
 from intramural.domain.cause import Cause
 from intramural.domain.confinement import Level
+from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import JobState
 from intramural.domain.label import Label
 from intramural.domain.policy_rules import RULES, Moment
@@ -22,27 +21,39 @@ from intramural.service.runs import claim_run, collect_artifacts, prepare_run
 from intramural.service.scope_keys import job_files
 
 
-def forget_scan(ctx):
-    """Leave the data as versions were stored before there were scans."""
-    with closing(sqlite3.connect(ctx.home / "intramural.db")) as database:
-        database.execute("UPDATE dataset_versions SET document = json_remove(document, '$.findings')")
-        database.commit()
+class Unscanned(DatasetVersion):
+    """A version as it was stored before there were scans."""
+
+    def document(self):
+        return {name: value for name, value in super().document().items() if name != "findings"}
+
+
+def stored_as(ctx, kind=DatasetVersion, **fields):
+    """Store the data anew."""
+    with ctx.store.writing() as tx:
+        tx.datasets.replace("default", kind.model_validate({**tx.datasets.find("default", "tickets").document(), **fields}))
 
 
 BREAKS = {
     "quarantine": lambda ctx: quarantine_object(ctx, "data:tickets@1", "a complaint"),
+    "label": lambda ctx: (
+        set_policy(ctx, "restricted: {isolation: landlock, spot: true}"),
+        stored_as(ctx, classification="restricted"),
+    ),
     "region": lambda ctx: set_policy(ctx, "every_class: {regions: [eu-central-1]}"),
     "isolation": lambda ctx: set_policy(ctx, "every_class: {isolation: namespaces}"),
     "gpus": lambda ctx: set_policy(ctx, "every_class: {isolation: none, gpus: false}"),
     "keys": lambda ctx: set_policy(ctx, "every_class: {key_providers: [aws]}"),
     "log": lambda ctx: set_policy(ctx, "every_class: {log: [metrics]}"),
     "retention": lambda ctx: (set_policy(ctx, "every_class: {retention_days: 1}"), ctx.now.wait(3 * 86_400)),
-    "redaction": lambda ctx: (set_policy(ctx, "every_class: {redaction: {email: mask}}"), forget_scan(ctx)),
+    "redaction": lambda ctx: (set_policy(ctx, "every_class: {redaction: {email: mask}}"), stored_as(ctx, Unscanned)),
     "suites": lambda ctx: set_policy(ctx, "every_class: {suites: [memorisation]}"),
     "spot": lambda ctx: set_policy(ctx, "every_class: {spot: false}"),
 }
-NEVER = {"label", "egress"}
-"""A job's label is never below its data's, and a run is never given more than the lists: unit tests ask these two."""
+NEVER = {"egress"}
+"""No job can ask for a destination, so a run is never given more than the lists: unit tests ask this one."""
+SAYS = {"label": {"classification": "confidential"}}
+"""What the spec must say for the rule to have something against it."""
 
 
 def test_no_rule_is_left_out():
@@ -57,13 +68,14 @@ def test_a_rule_is_asked_at_plan_at_submit_and_at_start(rule, owner, system, a_s
     owner, system = replace(owner, **here), replace(system, **here)
     if level is Level.NONE:
         set_policy(owner, "every_class: {isolation: none}")
-    job = submit_job(owner, a_spec(name="before"))
+    said = SAYS.get(rule, {})
+    job = submit_job(owner, a_spec(name="before", **said))
     BREAKS[rule](owner)
 
-    (denial,) = resolve_job(owner, a_spec()).verdict.denials
+    (denial,) = resolve_job(owner, a_spec(**said)).verdict.denials
     assert (denial.rule, bool(denial.reason), bool(denial.change)) == (rule, True, True)
     with pytest.raises(Refused) as caught:
-        submit_job(owner, a_spec())
+        submit_job(owner, a_spec(**said))
     assert (caught.value.about["rule"], caught.value.hint) == (rule, denial.change)
     assert decisions()[-1] == ("job:submit", "refused", rule)
     assert claim_run(system, "one", 15) is None

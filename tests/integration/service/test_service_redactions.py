@@ -1,6 +1,7 @@
 """A stored version becomes a redacted one: rows keep their sides, labels flow on, and the act is recorded by count."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,9 +40,9 @@ def text(number):
 
 @pytest.fixture
 def add(owner, tmp_path):
-    def add(row=chat, **options):
+    def add(row=chat, ctx=owner, **options):
         (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row(n)) + "\n" for n in range(80)))
-        return add_dataset(owner, tmp_path / "rows.jsonl", "mail", DatasetOptions(**options), silent)
+        return add_dataset(ctx, tmp_path / "rows.jsonl", "mail", DatasetOptions(**options), silent)
 
     return add
 
@@ -51,9 +52,11 @@ def redact(ctx, label="mail", **options):
 
 
 def test_what_is_found_gives_way_in_a_new_version_that_names_its_parent(owner, add, decisions):
-    before = add(classification="restricted", regulated=("pii",), region="eu", licence="cc-by-4.0", purpose="routing")
+    here = replace(owner, region="eu")
+    said = {"regulated": ("pii",), "region": "eu", "licence": "cc-by-4.0", "purpose": "routing"}
+    before = add(ctx=here, classification="restricted", **said)
 
-    after = redact(owner, on={"email": "mask"})
+    after = redact(here, on={"email": "mask"})
 
     assert (after.label, after.parent, after.redaction.masked) == ("mail@2", "mail@1", {"email": 80})
     assert (after.train_examples, after.holdout_examples, after.split) == (

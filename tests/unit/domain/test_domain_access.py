@@ -17,10 +17,10 @@ def test_no_person_does_what_the_system_does(role):
     assert not any(Actor(subject="user:alice", role=role).may(each) for each in SYSTEM)
 
 
-def test_the_system_does_nothing_else_but_sweep():
+def test_the_system_does_nothing_else_but_sweep_and_record_the_policy():
     may = {each for each in Action if Actor(subject="system:scheduler", role=Role.SYSTEM).may(each)}
 
-    assert may == SYSTEM | {Action.HOME_SWEEP}
+    assert may == SYSTEM | {Action.HOME_SWEEP, Action.POLICY_ADOPT}
 
 
 def test_an_owner_may_all_a_member_may():

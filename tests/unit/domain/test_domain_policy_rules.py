@@ -15,17 +15,20 @@ from intramural.errors import Refused
 HUB = Destination(host="hub.example.com")
 GOOD = Facts(
     classification="confidential",
+    called="confidential",
     data_classification="confidential",
     data="tickets@1",
     data_regions=(),
     data_age_days=3.0,
+    clock_behind_days=0.0,
     data_retention="unlimited",
     scanned=True,
     left_in={},
     region="eu-central-1",
     level=Level.NAMESPACES,
     egress=(),
-    key_provider="local",
+    key_providers=("local",),
+    next_key_provider="",
     records=("metrics", "run_log"),
     suites=("loss", "structured"),
     spot=False,
@@ -96,7 +99,7 @@ def test_a_rule_cannot_look_at_a_fact_that_it_did_not_name():
     ("rule", "facts", "terms"),
     [
         ("quarantine", {"quarantined": ("data:tickets@1",)}, {}),
-        ("label", {"classification": "internal"}, {}),
+        ("label", {"called": "internal"}, {}),
         ("region", {}, {"regions": ("us-east-1",)}),
         ("region", {"region": ""}, {"regions": ("eu-central-1",)}),
         ("region", {"data_regions": ("us-east-1",)}, {}),
@@ -110,9 +113,14 @@ def test_a_rule_cannot_look_at_a_fact_that_it_did_not_name():
         ("egress", {"egress": (HUB.model_copy(update={"private": True}),)}, {"egress": (HUB,)}),
         ("keys", {}, {"key_providers": ("openbao", "aws")}),
         ("keys", {}, {"key_providers": ()}),
+        ("keys", {"key_providers": ("openbao", "local")}, {"key_providers": ("openbao",)}),
+        ("keys", {"key_providers": ("openbao",), "next_key_provider": "local"}, {"key_providers": ("openbao",)}),
+        ("keys", {"key_providers": (), "next_key_provider": "local"}, {"key_providers": ("openbao",)}),
         ("log", {}, {"log": ("metrics",)}),
         ("retention", {"data_age_days": 30.5}, {"retention_days": 30}),
         ("retention", {"data_age_days": 31.0, "data_retention": 30}, {"retention_days": 90}),
+        ("retention", {"data_age_days": -0.01}, {"retention_days": 30}),
+        ("retention", {"data_age_days": -397.0, "data_retention": 30}, {}),
         ("redaction", {"left_in": {FindingKind.EMAIL: 3}}, {"redaction": {FindingKind.EMAIL: Treatment.MASK}}),
         ("redaction", {"scanned": False}, {"redaction": {FindingKind.EMAIL: Treatment.REFUSE}}),
         ("suites", {"suites": ("loss",)}, {"suites": ("structured",)}),
@@ -135,6 +143,9 @@ def test_a_rule_denies_what_it_forbids_and_nothing_else_does(rule, facts, terms)
         ({}, {"gpus": False}),
         ({"level": Level.LANDLOCK}, {"gpus": False}),
         ({}, {"key_providers": ("local",)}),
+        ({"key_providers": (), "next_key_provider": "local"}, {"key_providers": ("local",)}),
+        ({"key_providers": ("aws", "gcp"), "next_key_provider": "pkcs11"}, {}),
+        ({"data_age_days": -1.0}, {}),
         ({"data_age_days": 30.0}, {"retention_days": 30}),
         ({"left_in": {FindingKind.EMAIL: 3}}, {"redaction": {FindingKind.EMAIL: Treatment.KEEP}}),
         ({"left_in": {FindingKind.URL: 3}}, {"redaction": {FindingKind.EMAIL: Treatment.MASK}}),
@@ -154,13 +165,43 @@ def test_an_artifact_leaves_with_enough_approvals_only():
     assert denied({"quarantined": ("artifact:art-1",)}, Moment.LEAVE) == {"quarantine"}
 
 
+def test_new_data_is_asked_where_it_would_be_kept_and_who_would_hold_its_key():
+    new = {"key_providers": (), "next_key_provider": "local", "data_regions": ("us-east-1",)}
+
+    assert denied(new, Moment.INTAKE, key_providers=("openbao",)) == {"region", "keys"}
+    assert denied({**new, "data_regions": ()}, Moment.INTAKE, suites=("memorisation",), isolation=Level.NAMESPACES) == set()
+
+
+def test_rows_of_data_in_quarantine_are_not_shown():
+    assert denied({"quarantined": ("data:tickets@1",)}, Moment.SHOW) == {"quarantine"}
+    assert denied({}, Moment.SHOW, approvals=2) == set()
+
+
+def test_a_denial_by_the_trail_says_that_the_clock_is_behind_it():
+    facts = GOOD.model_copy(update={"data_age_days": 400.0, "clock_behind_days": 399.0})
+
+    (denial,) = judge(facts, a_policy(retention_days=30)).denials
+
+    assert denial.reason == (
+        "tickets@1 was to be used for 30 days, and is 400 days old by the audit trail, which the clock is 399 days behind"
+    )
+
+
+def test_an_age_below_zero_could_not_be_decided():
+    (denial,) = judge(GOOD.model_copy(update={"data_age_days": -397.0}), a_policy(retention_days=30)).denials
+
+    assert denial.reason == "it could not be decided: the clock is before tickets@1 was added"
+    assert denial.change.startswith("Set the clock right")
+
+
 @settings(deadline=None)  # the first example builds the validators
 @given(st.sampled_from(Classification), st.sampled_from(Classification), st.booleans(), st.sampled_from(Level))
 def test_calling_data_more_private_never_sheds_a_denial(low, high, spot, level):
     """Whatever the facts, the rules of a stricter class deny at least what those of a lower one deny."""
     if list(Classification).index(low) <= list(Classification).index(high):
         policy = PolicyFile(confidential=Terms(isolation=Level.LANDLOCK), restricted=Terms(isolation=Level.NAMESPACES)).policy()
-        facts = GOOD.model_copy(update={"spot": spot, "level": level, "data_classification": Classification.PUBLIC})
+        public = {"called": Classification.PUBLIC, "data_classification": Classification.PUBLIC}
+        facts = GOOD.model_copy(update={"spot": spot, "level": level, **public})
         lower, higher = (judge(facts.model_copy(update={"classification": each}), policy) for each in (low, high))
 
         assert {each.rule for each in lower.denials} <= {each.rule for each in higher.denials}
@@ -185,9 +226,9 @@ def test_a_refusal_names_the_rule_the_reason_and_the_cheapest_change():
     assert isinstance(error, Refused)
     assert error.message == (
         "The rule `region` refuses it: the policy allows us-east-1, and this machine is in eu-central-1."
-        " Also `keys`: its keys are held by local, and the policy wants aws."
+        " Also `keys`: its keys are wrapped by local, and the policy wants aws."
     )
-    assert error.hint == "Run it there. Set `keys_provider`, then `intramural keys rotate`."
+    assert error.hint == "Run it there. Set `keys_provider` to what the policy wants, then `intramural keys rotate`."
     assert error.about["rule"] == "region"
     assert [each["rule"] for each in error.about["denials"]] == ["region", "keys"]
 

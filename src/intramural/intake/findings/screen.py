@@ -21,7 +21,7 @@ from typing import Any
 
 from intramural.domain.dataset import Classification
 from intramural.domain.findings import Finding, FindingKind, Redaction, Treatment
-from intramural.domain.treatments import Treatments, treatments_for
+from intramural.domain.treatments import Treatments, least_that_takes, treatments_for
 from intramural.errors import Refused
 from intramural.intake.findings.denied import DeniedTerms
 from intramural.intake.findings.labels import MOST_LABELS, Labels, label_of
@@ -275,10 +275,17 @@ def raise_if_refused(findings: Iterable[Finding], name: str, classification: Cla
     places = ", ".join(f"row {each.row}{f' {each.field}' if each.field else ''}" for each in first.positions[:_QUOTED_PLACES])
     raise Refused(
         f"{name} is refused as {classification} data: {told}." + (f" The first of {first.kind}: {places}." if places else ""),
-        hint=f"--on {first.kind}=mask stores it without them; `intramural data scan` lists every place.",
+        hint=f"{_way_in(each.kind for each in refused)}; `intramural data scan` lists every place.",
         rule="findings",
         kinds={each.kind.value: each.count for each in refused},
     )
+
+
+def _way_in(kinds: Iterable[FindingKind]) -> str:
+    """Name all that must be said at once: an offer for one kind alone would be refused for the next."""
+    chosen = {kind: least_that_takes(kind) for kind in kinds}
+    flags = " ".join(f"--on {kind}={treatment}" for kind, treatment in chosen.items())
+    return f"{flags} stores it {'as it is' if set(chosen.values()) == {Treatment.KEEP} else 'without them'}"
 
 
 def _turns(batch: Iterable[Row]) -> tuple[list[Turn], list[int]]:
