@@ -75,7 +75,8 @@ class Team:
 
     def __enter__(self) -> Team:
         if self.rules is not None:
-            self.rules.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.rules.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents alone would be open to others
+            self.rules.mkdir(mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
             for _ in range(self._size):
                 self.members.append(stack.enter_context(_Worker(self._start, self.rules)))

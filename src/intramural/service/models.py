@@ -51,7 +51,7 @@ def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgr
 def _start(source: ModelSource, target: Path, on_progress: OnProgress) -> Path:
     """Make the folder the builder works in, filled with a copy of what a folder source gave."""
     if source.folder is None:
-        target.mkdir()
+        target.mkdir(mode=0o700)
         return target
     given = Path(source.folder)
     if not given.is_dir():

@@ -116,7 +116,7 @@ class DirectoryBlobs:
         with disk_errors("The vault"):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep()
-            file = open(path, "xb")  # noqa: SIM115  closed below, after errors of its own
+            file = open(path, "xb", opener=_private)  # noqa: SIM115  closed below, after errors of its own
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield path, file
@@ -233,6 +233,10 @@ def read_chunks(file: BinaryIO) -> Iterable[bytes]:
     """Yield a file's bytes a mebibyte at a time."""
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -49,7 +49,8 @@ def _scanner(cache_folder: Path | None) -> Any:
     from kingfisher_sdk import Rules, Scanner  # noqa: PLC0415 - loaded by the first text that may hold a secret
 
     if cache_folder is not None:
-        cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache_folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # parents alone would be open to others
+        cache_folder.mkdir(mode=0o700, exist_ok=True)
     return Scanner(Rules(cache=cache_folder is not None, cache_dir=cache_folder))
 
 
