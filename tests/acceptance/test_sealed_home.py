@@ -1,6 +1,9 @@
 """A job from a file to an exported adapter, and then a search of every byte that was written for a sentence of its rows."""
 
+import contextlib
 import json
+import os
+import stat
 import subprocess
 import sys
 import time
@@ -28,6 +31,15 @@ def files_with(text, folder):
     return [path for path, content in files_of(folder, 1 << 28) if text in content]
 
 
+def modes_of(folder):
+    """The folder and everything below it but links, with its mode; what is removed meanwhile is passed over."""
+    for parent, folders, files in os.walk(folder):
+        for path in [Path(parent), *(Path(parent, each) for each in (*folders, *files))]:
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISLNK(mode := path.lstat().st_mode):
+                    yield path, mode
+
+
 def is_new(path, began):
     """Tell whether a file of a shared folder was written since, for whoever ignores TMPDIR."""
     try:
@@ -51,6 +63,17 @@ def shown_by_processes(home):
 
 @pytest.fixture(scope="module")
 def job(platform):
+    platform.home.mkdir()
+    platform.home.chmod(0o755)  # made beforehand, as by a tool that sets up machines
+    before = os.umask(0o022)
+    try:
+        yield run_a_job(platform)
+    finally:
+        os.umask(before)
+
+
+def run_a_job(platform):
+    """Work from a file to a trained model; return what its processes showed, and when it began."""
     platform.environment["TMPDIR"] = str(platform.folder / "tmp")
     (platform.folder / "tmp").mkdir()
     began = time.time()
@@ -102,6 +125,17 @@ def test_the_keys_were_in_no_other_file_than_their_own_and_in_no_environment(pla
     for each in secrets:
         assert each not in job[0]
         assert [path.parent.name for path in files_with(each, platform.home)] == ["keys"]
+
+
+def test_nothing_in_the_home_is_open_to_others(platform, job):
+    modes = {path.relative_to(platform.folder): mode for path, mode in modes_of(platform.home)}
+
+    open_to_others = [f"{stat.filemode(mode)} {path}" for path, mode in modes.items() if mode & 0o077]
+
+    assert open_to_others == []
+    made = {path.parts[1] for path in modes if len(path.parts) > 1}
+    assert {"runs", "walls", "cache", "vault", "keys", "scheduler.log", "intramural.db"} <= made
+    assert any(path.name == "spec.json" for path in modes)
 
 
 def test_what_is_exported_is_in_clear_and_what_is_shredded_opens_no_more(platform, job):
