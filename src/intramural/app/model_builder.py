@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pydantic import Field, ValidationError
 from intramural.domain.confinement import Level, Limits
 from intramural.domain.value import Value
 from intramural.domain.views import ModelSource
-from intramural.errors import IntegrityFailure, InvalidInput, Unavailable, UnsafeModel, from_document
+from intramural.errors import IntegrityFailure, InvalidInput, NotFound, Unavailable, UnsafeModel, from_document
 from intramural.service.context import OnProgress
 
 TINY_RANDOM = "tiny-random"
@@ -74,7 +75,7 @@ class ProcessModelBuilder:
         request = _request(source)
         with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as work:
             place = Path(work)
-            (place / WHEELS).mkdir(mode=0o700)
+            (place / WHEELS).mkdir()
             about = {"source": "random" if source.starter else "folder", "licence": "Apache-2.0" if source.starter else None}
             if request["source"] in {"hub", "starter"}:
                 fetched = {**request, "endpoint": self._hub_endpoint, "target": str(_fetch_into(request, target, place))}
@@ -197,15 +198,27 @@ def _request(source: ModelSource) -> dict[str, Any]:
     if source.starter == TINY_RANDOM:
         return {"source": TINY_RANDOM}
     if source.starter is not None:
-        from intramural.connectors.fetch_model import starter_of  # noqa: PLC0415 - the command line imports this module
+        from intramural.connectors.fetch_model import STARTERS  # noqa: PLC0415 - the command line imports this module
 
-        known = starter_of(source.starter)
+        known = STARTERS.get(source.starter)
+        if known is None:
+            there = ", ".join([*STARTERS, TINY_RANDOM])
+            raise NotFound(f"There is no starter model {source.starter}.", hint=f"Starters: {there}.")
         return {"source": "starter", "starter": source.starter, "file": known.file, "sha256": known.sha256, "name": known.name}
     if source.hub is not None:
-        if source.revision is None:
-            raise InvalidInput("A hub model needs the revision it is pinned to.", hint="Give --revision.")
-        return {"source": "hub", "repository": source.hub, "revision": source.revision}
+        return {"source": "hub", "repository": source.hub, "revision": _pinned(source.hub, source.revision)}
     return {"source": "folder"}
+
+
+def _pinned(repository: str, revision: str | None) -> str:
+    """Return the commit that *revision* is; a branch or a tag would be other bytes tomorrow."""
+    if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision.lower()):
+        what = "none was given" if revision is None else f"{revision} is none"
+        raise InvalidInput(
+            f"A hub model is pinned to a commit, 40 hex digits; {what}.",
+            hint=f"Give --revision COMMIT: `git ls-remote HUB/{repository}` lists them, HUB being the hub's address.",
+        )
+    return revision.lower()
 
 
 def _document(line: bytes) -> dict[str, Any]:

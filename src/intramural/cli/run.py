@@ -108,7 +108,7 @@ def tell_result(report: JobReport) -> None:
         if report.evidence:
             note(printable(f"  {report.evidence}"))
         if report.next_step:
-            note(f"{in_colour('→', 'cyan')} {report.next_step}")
+            note(f"{in_colour('→', 'cyan')} {printable(report.next_step)}")
     else:
         click.echo(f"{in_colour('✓', 'green', err=False)} {name}: {one_line(report.metrics) or f'{report.step} steps trained'}")
         figures = [
