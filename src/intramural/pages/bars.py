@@ -10,6 +10,8 @@ from markupsafe import Markup
 _WIDTH = 720
 _LABEL, _VALUE = 200, 120
 _ROW = 34
+_NARROW, _NARROW_ROW = 360, 46
+"""About the points of a telephone's screen, so that letters keep their size there."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,28 @@ def score_bars(bars: Sequence[ScoreBar], *, title: str) -> Markup:
                 style=bar.style, left=_LABEL - 12, text_y=y + 11, label=bar.label, text=bar.text, x=_LABEL, y=y,
                 width=max(bar.value * span, 1.5), low=_LABEL + bar.low * span, high=_LABEL + bar.high * span,
                 top=y + 3, middle=y + 7, foot=y + 11, right=_WIDTH,
+            )
+        )  # fmt: skip
+    return Markup("").join([*out, Markup("</svg>")])
+
+
+def narrow_score_bars(bars: Sequence[ScoreBar], *, title: str) -> Markup:
+    """Draw the same for a narrow page: each bar across all of it, below its name and its value."""
+    opening = Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">')
+    out = [opening.format(_NARROW, len(bars) * _NARROW_ROW, title)]
+    row = Markup(
+        '<g class="bar {style}"><text class="name" x="0" y="{text_y}">{label}</text>'
+        '<text class="value" x="{right}" y="{text_y}" text-anchor="end">{text}</text>'
+        '<line class="grid" x1="0" x2="{right}" y1="{foot}" y2="{foot}"/>'
+        '<rect x="0" y="{y}" width="{width:.1f}" height="12" rx="2"/>'
+        '<path class="whisker" d="M{low:.1f} {top}v8M{low:.1f} {middle}H{high:.1f}M{high:.1f} {top}v8"/></g>'
+    )
+    for n, bar in enumerate(bars):
+        y = n * _NARROW_ROW + 20
+        out.append(
+            row.format(
+                style=bar.style, label=bar.label, text=bar.text, text_y=y - 7, right=_NARROW, y=y, foot=y + 12,
+                width=max(bar.value * _NARROW, 1.5), low=bar.low * _NARROW, high=bar.high * _NARROW, top=y + 2, middle=y + 6,
             )
         )  # fmt: skip
     return Markup("").join([*out, Markup("</svg>")])

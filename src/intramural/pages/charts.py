@@ -113,10 +113,10 @@ def smoothed(points: Sequence[Point], span: int) -> list[Point]:
 
 
 def ticks(low: float, high: float, wanted: int) -> list[float]:
-    """Return about *wanted* round numbers, evenly spaced, that enclose *low* and *high*."""
+    """Return about *wanted* round numbers, evenly spaced, that enclose *low* and *high*; none below zero unless *low* is."""
     if not high > low:
         pad = abs(low) * 0.1 or 1.0
-        low, high = low - pad, high + pad
+        low, high = low - pad if low else 0.0, high + pad
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
     step = next((m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999), 10 * power)
@@ -143,7 +143,7 @@ def _frame(x_axis: _Axis, y_axis: _Axis, y_ticks: Sequence[float], x_label: str)
     tag = Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>')
     inside = [tick for tick in ticks(x_axis.low, x_axis.high, 6) if x_axis.low <= tick <= x_axis.high and tick == int(tick)]
     columns = [tag.format(x_axis.at(tick), HEIGHT - _BOTTOM + 16, count(tick)) for tick in inside]
-    label = Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
+    label = Markup('<text class="tick axis" x="{}" y="{}" text-anchor="end">{}</text>').format(
         _LEFT - 8, HEIGHT - _BOTTOM + 16, x_label
     )
     return Markup("").join([*rows, *columns, label])

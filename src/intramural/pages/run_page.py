@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 from intramural.domain.report import JobReport
 from intramural.domain.verdict import interval, leading_score, percent, score_label, sentence_case, system_label
 from intramural.pages import story, words
-from intramural.pages.bars import Part, ScoreBar, length_bars, part_bar, score_bars
+from intramural.pages.bars import Part, ScoreBar, length_bars, narrow_score_bars, part_bar, score_bars
 from intramural.pages.charts import Line, Mark, Point, finite, line_chart, smoothed
 
 
@@ -106,7 +106,8 @@ def _charts(report: JobReport) -> dict[str, Markup]:
         "speed": _curve(report, "tokens_per_second", "tokens/s", words.rate, from_zero=True),
         "grad_norm": _curve(report, "grad_norm", "gradient norm", words.decimal, from_zero=True),
         "learning_rate": _curve(report, "learning_rate", "learning rate", words.decimal, from_zero=True),
-        "scores": _score_chart(report),
+        "scores": _score_chart(report, score_bars),
+        "narrow_scores": _score_chart(report, narrow_score_bars),
         "phases": part_bar(_phases(report), title="Time by phase"),
         "lengths": _length_chart(report),
     }
@@ -124,7 +125,7 @@ def _curve(report: JobReport, field: str, name: str, show: Any, *, from_zero: bo
     return line_chart(_calm(name, points), title=f"{name} by step", x_label="step", show=show, from_zero=from_zero)
 
 
-def _score_chart(report: JobReport) -> Markup:
+def _score_chart(report: JobReport, draw: Callable[..., Markup]) -> Markup:
     measured = report.metrics
     systems = [each for each in (measured.before, measured.after, *measured.baselines) if each is not None]
     name = leading_score(measured.after or systems[0]) if systems else None
@@ -140,7 +141,7 @@ def _score_chart(report: JobReport) -> Markup:
         for each in systems
         if name is not None and (score := each.scores.get(name)) is not None
     ]
-    return score_bars(bars, title=f"{sentence_case(score_label(name))} by system") if len(bars) > 1 and name else Markup("")
+    return draw(bars, title=f"{sentence_case(score_label(name))} by system") if len(bars) > 1 and name else Markup("")
 
 
 def _phases(report: JobReport) -> list[Part]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intramural.pages.bars import Part, length_bars, part_bar, score_bars
+from intramural.pages.bars import Part, ScoreBar, length_bars, narrow_score_bars, part_bar, score_bars
 from intramural.pages.charts import Line, Mark, finite, line_chart, smoothed, thinned, ticks
 
 numbers = st.floats(-1e6, 1e6)
@@ -45,6 +45,12 @@ def test_ticks_are_round():
     assert ticks(0, 345, 4) == [0, 100, 200, 300, 400]
 
 
+def test_no_tick_is_below_zero_where_no_value_is():
+    assert ticks(0.0, 0.0, 4) == [0, 0.25, 0.5, 0.75, 1]
+    assert ticks(0.5, 0.5, 4)[0] > 0
+    assert ticks(-2.0, -2.0, 4)[0] < -2 < ticks(-2.0, -2.0, 4)[-1]
+
+
 def test_smoothing_is_the_mean_of_the_neighbours():
     assert smoothed([(1, 0), (2, 3), (3, 6), (4, 0)], 3) == [(1, 0), (2, 3), (3, 3), (4, 0)]
 
@@ -68,6 +74,17 @@ def test_a_flat_line_has_room():
 
     assert "nan" not in chart
     assert len(set(re.findall(r'<line class="grid"[^>]*y1="([\d.]+)"', chart))) > 2
+
+
+def test_a_narrow_chart_says_what_the_broad_one_says():
+    bars = [ScoreBar("Before", 0.0, 0.0, 0.02, "0 % (0–2 %)", "base"), ScoreBar("<b>", 0.5, 0.4, 0.6, "50 % (40–60 %)")]  # noqa: RUF001
+
+    broad, narrow = score_bars(bars, title="t"), narrow_score_bars(bars, title="t")
+
+    words = [re.findall(r'class="(?:name|value)"[^>]*>([^<]*)<', each) for each in (broad, narrow)]
+    assert words[0] == words[1] == ["Before", "0 % (0–2 %)", "&lt;b&gt;", "50 % (40–60 %)"]  # noqa: RUF001
+    width = float(re.search(r'viewBox="0 0 (\d+)', narrow)[1])
+    assert [float(each) for each in re.findall(r'<rect[^>]*width="([\d.]+)"', narrow)] == [1.5, width / 2]
 
 
 def test_parts_fill_the_bar_in_proportion():

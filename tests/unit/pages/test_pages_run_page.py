@@ -156,3 +156,23 @@ def test_a_hundred_thousand_steps_make_a_small_page():
     )
 
     assert len(run_html(a_report(curve=curve))) < 500_000
+
+
+def test_a_loss_of_zero_throughout_is_drawn_on_an_axis_from_zero():
+    flat = tuple(CurvePoint(step=n, loss=0.0, grad_norm=0.0, learning_rate=0.1, tokens_per_second=1) for n in range(1, 9))
+
+    page = run_html(a_report(curve=flat))
+
+    assert [each for each in re.findall(r'<text class="tick"[^>]*>([^<]*)<', page) if each.startswith("-")] == []
+
+
+def test_on_a_narrow_page_every_bar_has_its_name_above_it_and_no_number_breaks():
+    page = run_html(a_report())
+
+    broad, narrow = re.search(r'<div class="broad">(.*?)</div><div class="narrow">(.*?)</div>', page, re.DOTALL).groups()
+    assert re.findall(r"\d+ %", narrow)
+    assert set(re.findall(r'class="name"[^>]*>([^<]*)<', broad)) == set(re.findall(r'class="name"[^>]*>([^<]*)<', narrow))
+    assert re.search(r"td\.number[^{}]*\{[^}]*white-space: nowrap", page)
+    on_telephones = re.search(r"@media \(max-width: 40rem\) \{(.*?)\n\}", page, re.DOTALL)[1]
+    assert ".broad { display: none; }" in on_telephones
+    assert ".narrow { display: block; }" in on_telephones
