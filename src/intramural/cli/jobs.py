@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,7 +77,7 @@ def show(job: str, form: str | None, output: Path | None, as_json: bool) -> None
 @json_option
 def logs(job: str, follows: bool, as_json: bool) -> None:
     """Print what the runs of JOB wrote to their log: no content of the data, by contract."""
-    client, offset, text = connect(), 0, ""
+    client, offset, text, told = connect(), 0, "", False
     with interruptible() as rest:
         while True:
             final = not follows or rests(client.explain_job(job).state)
@@ -86,6 +87,9 @@ def logs(job: str, follows: bool, as_json: bool) -> None:
                 text += part.text
             elif part.text:
                 click.echo(printable_lines(part.text), nl=False)
+            elif not offset and not told and sys.stderr.isatty():
+                told = True  # a healthy run logs nothing, which looks as if this command were broken
+                note(f"Nothing was logged; `intramural watch {job}` shows progress.")
             if final and not part.text:
                 break
             rest(0 if part.text else _PAUSE_SECONDS)
