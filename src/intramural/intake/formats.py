@@ -62,6 +62,10 @@ class Format(NamedTuple):
         """Tell whether a row with the fields *names* is in this format."""
         return any(each <= set(names) for each in self.required)
 
+    def needs(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of *names* that a row in this format needs, where it has *names*."""
+        return frozenset[str]().union(*(each for each in self.required if each <= set(names)))
+
 
 def _chat(row: Fields, unused: set[str]) -> dict[str, Any]:
     value = row.get("messages")
@@ -250,12 +254,23 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,39}")
 _MOST_NAMES = 40
 
 
+def is_plain_name(name: str) -> bool:
+    """Tell whether *name* is plainly the name of a field; a field may be called by somebody's text."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
 def shown_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return those *names* that are plainly names of fields, sorted; a field may be called by somebody's text."""
+    """Return those *names* that are plainly names of fields, sorted."""
     ordered = sorted(map(str, names))
-    plain = [name for name in ordered if _PLAIN_NAME.fullmatch(name)][:_MOST_NAMES]
+    plain = [*filter(is_plain_name, ordered)][:_MOST_NAMES]
     hidden = len(ordered) - len(plain)
     return (*plain, *([f"({hidden} not shown)"] if hidden else []))
+
+
+def formats_of(row: Fields) -> list[str]:
+    """Return the formats that a row is in by its fields, sorted; the ones that say less of it are left out."""
+    found = {each.name for each in FORMATS.values() if each.fits(row) and each.is_meant(row)}
+    return sorted(found.difference(*(_NARROWER.get(each, ()) for each in found)))
 
 
 def detect(rows: Iterable[Fields], name: str) -> Format:
@@ -264,8 +279,7 @@ def detect(rows: Iterable[Fields], name: str) -> Format:
     fields: set[str] = set()
     for row in rows:
         fields.update(row)
-        found = {each.name for each in FORMATS.values() if each.fits(row) and each.is_meant(row)}
-        fits = sorted(found.difference(*(_NARROWER.get(each, ()) for each in found)))
+        fits = formats_of(row)
         if len(fits) > 1:
             raise InvalidInput(
                 f"{name}: a row can be read as {' or as '.join(fits)}; its fields are {', '.join(shown_names(row))}.",

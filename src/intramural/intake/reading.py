@@ -18,8 +18,9 @@ from intramural.errors import InvalidInput
 from intramural.intake.bounds import Progress, Row
 from intramural.intake.formats import DETECTION_ROWS, FORMATS, Format, detect
 from intramural.intake.messages import MalformedRow
+from intramural.intake.named import check_fields, check_format, check_ours
 from intramural.intake.provenance import Origins
-from intramural.intake.rows import rows_of
+from intramural.intake.rows import is_table_name, rows_of
 
 AUTO = "auto"
 KEPT_FAULTS = 100
@@ -55,6 +56,7 @@ class ReadAs:
         for each in FORMATS.values():
             if each.fits(names) and names <= each.fields and self.format in (AUTO, each.name):
                 return each
+        check_ours(names, {field for each in FORMATS.values() for field in each.fields})
         raise InvalidInput(
             f"The mapping of {', '.join(sorted(names))} makes no example.",
             hint="Map prompt and completion (and system, label); messages; chosen and rejected (and prompt); or text.",
@@ -75,21 +77,35 @@ class Reading:
         self.origins = Origins()
 
     def begin(self, opened: BinaryIO, name: str, on_progress: Progress) -> tuple[Format, Iterator[Row]]:
-        """Return the format of an opened file, named, mapped, or that its first rows have; and all its rows."""
+        """
+        Return the format of an opened file, named, mapped, or that its first rows have; and all its rows.
+
+        Raises `InvalidInput` where no row can be read, or none of the first has what was named.
+        """
         rows = rows_of(opened, name, on_progress)
-        if self._how.mapping:
-            return self._how.mapped_format(), rows
-        if self._how.format in FORMATS:
-            return FORMATS[self._how.format], rows
         first = [*islice(rows, DETECTION_ROWS)]
         faults = [row for _, row in first if isinstance(row, Fault)]
-        if faults and len(faults) == len(first):
+        is_named = bool(self._how.mapping) or self._how.format in FORMATS
+        if faults and len(faults) == len(first) and not is_named:
             raise InvalidInput(
                 f"{name}: no row can be read. line {faults[0].line}: {faults[0].reason}",
                 hint="Give JSON lines, a JSON array, CSV, Parquet or plain text (.txt, .md).",
             )
-        form = detect((row for _, row in first if not isinstance(row, Fault)), name)
-        return form, chain(first, rows)
+        is_all = len(first) < DETECTION_ROWS or is_table_name(name)
+        return self._form([row for _, row in first if not isinstance(row, Fault)], name, is_all), chain(first, rows)
+
+    def _form(self, first: list[dict[str, Any]], name: str, is_all: bool) -> Format:
+        """Return the format of a file by its *first* rows; *is_all* where they show every field there is."""
+        how = self._how
+        if how.mapping:
+            form = how.mapped_format()
+        elif how.format in FORMATS:
+            form = FORMATS[how.format]
+            check_format(form, first, name)
+        else:
+            form = detect(first, name)
+        check_fields(first, form, how.mapping, how.group_by, name, is_all=is_all)
+        return form
 
     def examples(self, form: Format, rows: Iterable[Row], file: int = 1) -> Iterator[Example]:
         """Yield the example of each row; *file* is the 1-based number of the file they are from."""

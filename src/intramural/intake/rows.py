@@ -165,9 +165,7 @@ def _text_blocks(file: BinaryIO, packing: str, counted: _Counted, name: str, on_
 
 
 def _text_rows(blocks: Iterator[bytes], name: str) -> Iterator[Row]:
-    plain = name.lower()
-    for suffix in PACKED:
-        plain = plain.removesuffix(suffix)
+    plain = _unpacked_name(name)
     if plain.endswith(_DELIMITED):
         yield from csv_rows(lines_of(blocks), name)
         return
@@ -179,6 +177,18 @@ def _text_rows(blocks: Iterator[bytes], name: str) -> Iterator[Row]:
         yield from array_rows(restored, name)
     else:
         yield from json_rows(lines_of(restored))
+
+
+def _unpacked_name(name: str) -> str:
+    plain = name.lower()
+    for suffix in PACKED:
+        plain = plain.removesuffix(suffix)
+    return plain
+
+
+def is_table_name(name: str) -> bool:
+    """Tell whether every row of a file of that name has the same fields."""
+    return _unpacked_name(name).endswith((*_DELIMITED, ".parquet"))
 
 
 def _is_json(block: bytes) -> bool:
