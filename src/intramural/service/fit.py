@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 
+from intramural.domain.adapter_targets import ALL_LINEAR, check_targets
 from intramural.domain.dataset import DatasetVersion, ExampleKind
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.spec import AUTO, JobSpec, Precision
@@ -16,6 +17,7 @@ from intramural.domain.views import Resolution
 from intramural.errors import DoesNotFit, InvalidInput
 from intramural.pages.words import count, parameters, size
 from intramural.service.context import Context
+from intramural.service.layers import layer_names
 
 LIBRARY_BYTES = 500 << 20
 """What the libraries of a run take."""
@@ -28,6 +30,8 @@ ADAPTER_STATE_BYTES = 12
 def check_fit(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: DatasetVersion) -> Resolution:
     """Return what the job would use. Raises `InvalidInput` for parts that do not fit together, `DoesNotFit`."""
     _check_parts(spec, base, data)
+    if spec.method.lora.targets != ALL_LINEAR:
+        check_targets(spec.method.lora, layer_names(ctx, base.digest), base.name)
     fits = (
         f"{base.name} ({parameters(base.parameters)} parameters) and {data.label} ({count(data.train_examples)} examples) fit."
     )
@@ -37,7 +41,7 @@ def check_fit(ctx: Context, spec: JobSpec, base: BaseModelVersion, data: Dataset
         dataset_label=data.label,
         dataset_digest=data.digest,
         kind=data.kind,
-        checks=(fits, _enough_disk(ctx, spec, base), _enough_memory(spec, base)),
+        checks=(fits, _enough_disk(ctx, spec, base), _enough_memory(spec, base), *_many_threads(spec)),
     )
 
 
@@ -89,6 +93,17 @@ def _enough_memory(spec: JobSpec, base: BaseModelVersion) -> str:
             have_bytes=have,
         )
     return f"Memory: at least {size(need)} of {size(have)}."
+
+
+def _many_threads(spec: JobSpec) -> tuple[str, ...]:
+    """Tell of more threads than cores, which is slow and no reason to refuse: the sums depend on how many there are."""
+    from intramural.walls.machine import Machine  # noqa: PLC0415  as in `machine_memory`
+
+    asked, cores = spec.resources.threads, Machine.here().processors
+    if asked == AUTO or asked <= cores:
+        return ()
+    shared = f"{count(cores)} {'core' if cores == 1 else 'cores'}, which they share"
+    return (f"Threads: {count(asked)} on {shared}; that is slower than `resources.threads: auto`.",)
 
 
 def machine_memory() -> int:
