@@ -22,7 +22,7 @@ from intramural.vault import disk_errors
 CODE = (".py", ".pyc", ".so")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 LONGEST_JSON = 16 * 2**20
-"""The two files that are read here to be judged; all others are opened within walls only."""
+"""The two files that are read here to be judged; all others are opened within walls only, but for headers (`layers`)."""
 
 
 def add_model(ctx: Context, name: str, source: ModelSource, on_progress: OnProgress) -> BaseModelVersion:
