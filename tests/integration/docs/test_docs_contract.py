@@ -24,8 +24,23 @@ from intramural.walls.processes import Process
 from intramural.workloads.environment import workload_environment
 
 PAGE = Path(__file__).parents[3] / "docs" / "develop" / "workload-contract.md"
-LONG = 20_000
-"""Steps that take long enough to be interrupted."""
+LONG = 2_000
+"""Steps that are interrupted after the first 500 of them."""
+PACED = """
+import time
+import length_trainer
+
+plain = length_trainer.tell
+
+def tell(run, kind, **fields):
+    plain(run, kind, **fields)
+    if kind == "step" and fields["step"] > 500 and not (run / "inputs" / "checkpoints").exists():
+        time.sleep(0.1)
+
+length_trainer.tell = tell
+main = length_trainer.main
+"""
+"""The page's trainer, but that a first start goes on slowly after 500 steps: it does not end before it is interrupted."""
 
 
 def printed_trainer():
@@ -41,11 +56,12 @@ class Home:
         code = folder / "code"  # a run sees all of it, so the home must not lie below
         code.mkdir()
         (code / "length_trainer.py").write_text(printed_trainer())
+        (code / "paced_trainer.py").write_text(PACED)
         settings = load_settings(self.path, {})
         self.member = open_context(settings, local_user())
         self.system = open_context(settings, scheduler_actor())
         environment = {**workload_environment(inherited={"PATH": os.environ["PATH"]}), "PYTHONPATH": str(code)}
-        self.executor = LocalExecutor(self.path, environment, warm=False, entry="length_trainer:main")
+        self.executor = LocalExecutor(self.path, environment, warm=False, entry="paced_trainer:main")
         self.loop = Loop(self.system, self.executor, holder="one")
         self._furnish(folder)
 
@@ -63,7 +79,7 @@ class Home:
         return jobs.submit_job(self.member, spec).id
 
     def tick_until(self, holds):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not (found := holds()):
             assert time.monotonic() < deadline, "it did not happen in time"
             self.loop.tick()
