@@ -135,7 +135,7 @@ def test_tokens_equal_those_of_transformers(folders, kind, template):
 contents = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(contents, min_size=2, max_size=6).filter(lambda each: len(each) % 2 == 0), system=contents)
 def test_any_text_is_rendered_as_transformers_renders_it(folders, theirs, texts, system):
     for template in TEMPLATES:

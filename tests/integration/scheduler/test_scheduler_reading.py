@@ -39,7 +39,7 @@ def test_what_was_not_stored_is_read_again(tmp_path):
     assert read(tail) == (3, ["n3"])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cuts=st.lists(st.integers(0, 600), max_size=12))
 def test_however_the_writing_is_cut_every_event_is_read_once_and_in_order(tmp_path, cuts):
     path = tmp_path / "events.jsonl"
