@@ -1,9 +1,10 @@
 """
-Do one act on a home and die by SIGKILL at every step of it in turn: `python sealing_steps.py HOMES ROWS ACT`.
+Do one act on a home and die by SIGKILL at its steps in turn: `python sealing_steps.py HOMES ROWS ACT [FIRST EVERY]`.
 
 A step is whatever the interpreter tells its audit hooks about files and databases: an open, a rename, a
 removal, a flush is felt through the next one. Each turn works on a copy of the home before the act, in a fork of this process,
 and then repeats the act. One line of JSON a turn: what was there after the kill, and after the retry.
+Without FIRST and EVERY each step has its turn, else the one FIRST and each EVERYth after it.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from intramural.app.open import local_user, open_context
 from intramural.domain.views import DatasetOptions
 from intramural.errors import Conflict, IntegrityFailure, IntramuralError, NotFound
 from intramural.intake import add as _loaded  # noqa: F401 - before the first fork
+from intramural.service.audit import verify_audit
 from intramural.service.datasets import add_dataset, list_datasets, sample_dataset
 from intramural.service.keys import list_certificates, rotate_keys, shred_dataset
 from intramural.service.removals import remove_dataset
@@ -92,8 +94,20 @@ ACTS = {
 }
 
 
-def state(home):
-    """What a person finds in *home*."""
+def checkpoint_acts():
+    """Return the acts of a run that keeps two checkpoints, and what is found of them; loads torch, before the first fork."""
+    from checkpoint_steps import Checkpoints  # noqa: PLC0415 - as it says
+
+    run = Checkpoints(context, CANARY)
+    acts = {
+        "checkpoint": (lambda home, rows: run.begin(home, 1, 2, 3), lambda home, rows: run.write(home, 4)),
+        "checkpoint-again": (lambda home, rows: run.begin(home, 3, 4), lambda home, rows: run.write(home, 4)),
+    }
+    return acts, run.state
+
+
+def datasets(home):
+    """What a person finds of the data sets in *home*."""
     ctx = context(home)
     found = []
     for each in list_datasets(ctx):
@@ -104,17 +118,31 @@ def state(home):
             found.append("shredded")
         except IntegrityFailure:
             found.append("broken")
-    files = [path for path in home.rglob("*") if path.is_file()]
     return {
         "versions": found,
+        "half": [each.is_half_shredded for each in list_datasets(ctx)],
         "certificates": len(list_certificates(ctx, "tickets")),
-        "in_clear": [path.name for path in files if CANARY in path.read_bytes()],
         "scratch": [
             path.name
             for path in (home / "work").rglob("*")
             if path.is_file() and path.suffix != ".lock" and path.name != ".lock"
         ],
     }
+
+
+def state(home, look):
+    """What *look* finds in *home*, whether the trail verifies, and which files hold rows in clear."""
+    files = [path for path in home.rglob("*") if path.is_file()]
+    in_clear = [path.name for path in files if CANARY in path.read_bytes()]
+    return {**look(home), "trail": trail(home), "in_clear": in_clear}
+
+
+def trail(home):
+    try:
+        verify_audit(context(home))
+    except IntegrityFailure as error:
+        return error.message
+    return "whole"
 
 
 def turn(home, rows, act, step):
@@ -130,27 +158,28 @@ def turn(home, rows, act, step):
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def main(homes, rows, name):
-    before, act = ACTS[name]
+def main(homes, rows, name, first=0, every=1):
+    acts, look = checkpoint_acts() if name.startswith("checkpoint") else (ACTS, datasets)
+    before, act = acts[name]
     made = homes / f"{name}-before"
     before(made, rows)
-    step = 0
+    step = first
     killed = True
     while killed:
         home = homes / f"{name}-{step}"
         if made.exists():
             shutil.copytree(made, home)
         killed = turn(home, rows, act, step)
-        after_kill = state(home)
+        after_kill = state(home, look)
         try:
             act(home, rows)
             problem = None
         except IntramuralError as error:
             problem = error.message
-        after_retry = {"retry": state(home), "problem": problem, "left": sweep(home), "swept": state(home)}
+        after_retry = {"retry": state(home, look), "problem": problem, "left": sweep(home), "swept": state(home, look)}
         print(json.dumps({"step": step, "killed": killed, "then": after_kill, **after_retry}), flush=True)
-        step += 1
+        step += every
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], *map(int, sys.argv[4:]))

@@ -131,7 +131,7 @@ def list_(as_json: bool) -> None:
         [
             each.label,
             each.kind.value,
-            "shredded" if each.shredded_at else each.classification.value,
+            ("half shredded" if each.is_half_shredded else "shredded") if each.shredded_at else each.classification.value,
             count(each.train_examples),
             count(each.holdout_examples),
             size(each.size_bytes),
@@ -141,6 +141,8 @@ def list_(as_json: bool) -> None:
     ]
     empty = "No data yet. Add some: intramural data add FILE --name NAME"
     table(["data", "kind", "class", "train", "hold-out", "size", "digest"], rows, right=[3, 4, 5], empty=empty)
+    for name in dict.fromkeys(each.name for each in versions if each.is_half_shredded):
+        note(f"The shredding of {name} was interrupted, or its proof failed: `intramural data shred {name}` completes it.")
 
 
 @data.command()

@@ -48,13 +48,20 @@ def print_dataset(found: DatasetVersion) -> None:
             ("size", size(found.size_bytes)),
             ("digest", found.digest),
             ("added", f"{found.added_at:%Y-%m-%d %H:%M}"),
-            ("shredded", f"{found.shredded_at:%Y-%m-%d %H:%M}" if found.shredded_at else None),
+            ("shredded", _shredded(found)),
         ]
     )
     _print_faults(found.faults, found.fault_count, found.files)
     print_findings(found.findings, found.redaction, found.names_by)
     for each in found.tokens:
         _print_tokens(each)
+
+
+def _shredded(found: DatasetVersion) -> str | None:
+    if found.shredded_at is None:
+        return None
+    rest = f"; it was interrupted: `intramural data shred {found.name}` completes it" if found.is_half_shredded else ""
+    return f"{found.shredded_at:%Y-%m-%d %H:%M}{rest}"
 
 
 def _print_faults(faults: Iterable[Fault], number: int, files: int) -> None:

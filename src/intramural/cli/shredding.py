@@ -11,7 +11,7 @@ import click
 
 from intramural.cli.output import facts, json_option, note, write_json
 from intramural.cli.session import connect
-from intramural.errors import NotFound, Unavailable
+from intramural.errors import Conflict, NotFound, Unavailable
 from intramural.pages.words import count, short_digest
 
 if TYPE_CHECKING:
@@ -44,7 +44,13 @@ def shred(name: str, yes: bool, output: Path | None, as_json: bool) -> None:
 @json_option
 def certificate(name: str, as_json: bool) -> None:
     """Print the newest certificate of a shredded data set again."""
-    found = connect().list_certificates(name)
+    client = connect()
+    found = client.list_certificates(name)
+    if any(each.name == name and each.is_half_shredded for each in client.list_datasets()):
+        raise Conflict(
+            f"The shredding of {name} was interrupted, or its proof failed: there is no certificate of it.",
+            hint=f"`intramural data shred {name}` again completes it.",
+        )
     if not found:
         raise NotFound(f"{name} was not shredded.", hint="`intramural data list` shows what is there.")
     write_json(found[-1].document()) if as_json else _print(found[-1])
@@ -62,6 +68,8 @@ def _print(found: ShredCertificate) -> None:
     for key in found.keys:
         gone = "destroyed at the provider too" if key.provider_destroyed else "its wrapped form was erased"
         click.echo(f"  key {key.id} ({key.provider} {key.provider_key}, version {key.version}): {gone}")
+        for check in key.checks:
+            click.echo(f"    {check.tried}: {check.result}")
     for each in found.objects:
         click.echo(f"  {each.dataset} {each.file} {short_digest(each.digest)}: {each.result}")
     click.echo("What this does not reach:")

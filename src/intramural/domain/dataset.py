@@ -150,6 +150,13 @@ class DatasetVersion(Value):
     """Since when the rows of a redacted version are held; retention counts from there, or from when it was added."""
     shredded_at: Instant | None = None
     """Since when no key opens its rows any more."""
+    shred_certified: bool | None = None
+    """Whether its shredding came to a certificate; none where it was not shredded, or from before that was kept here."""
+
+    @property
+    def is_half_shredded(self) -> bool:
+        """Tell whether its shredding was interrupted, or its proof failed: it has no certificate yet."""
+        return self.shredded_at is not None and self.shred_certified is False
 
     @property
     def label(self) -> str:

@@ -46,18 +46,23 @@ class ScopeKeyRecord(Value):
     created_at: Instant
     rewrapped_at: Instant | None = None
     destroyed_at: Instant | None = None
+    probe: WrappedKey | None = None
+    """
+    Of a destroyed key with a provider's key of its own: random bytes that this one wrapped before. While they open, it was
+    not destroyed, whatever the provider says.
+    """
 
     def rewrapped(self, wrapped: WrappedKey, *, now: Instant) -> ScopeKeyRecord:
         """Return the key under another wrap. Raises `Conflict` for a destroyed one."""
         self._check_active()
         return self.model_copy(update={"wrapped": wrapped, "rewrapped_at": now})
 
-    def destroyed(self, *, now: Instant) -> ScopeKeyRecord:
+    def destroyed(self, *, now: Instant, probe: WrappedKey | None = None) -> ScopeKeyRecord:
         """Return the record of the key's end; destroying it again changes nothing."""
         if self.state is KeyState.DESTROYED:
             return self
         gone = self.wrapped.model_copy(update={"body": ""})
-        return self.model_copy(update={"wrapped": gone, "state": KeyState.DESTROYED, "destroyed_at": now})
+        return self.model_copy(update={"wrapped": gone, "state": KeyState.DESTROYED, "destroyed_at": now, "probe": probe})
 
     def _check_active(self) -> None:
         if self.state is KeyState.DESTROYED:
@@ -126,6 +131,13 @@ class ShreddedObject(Value):
     """`does not open`, or `absent`."""
 
 
+class ShredCheck(Value):
+    """One thing that was tried on a key after its end, and what came of it."""
+
+    tried: str
+    result: str
+
+
 class DestroyedKey(Value):
     """One key that a shredding destroyed."""
 
@@ -136,6 +148,8 @@ class DestroyedKey(Value):
     own: bool
     provider_destroyed: bool
     """Whether the provider's own key was destroyed too."""
+    checks: tuple[ShredCheck, ...] = ()
+    """None in a certificate from before they were recorded."""
 
 
 class ShredCertificate(Value):

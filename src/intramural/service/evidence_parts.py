@@ -164,7 +164,7 @@ def _keys(tx: Reading, job: Job, report: JobReport) -> dict[str, Any]:
     return {
         "keys": [
             {**each.document(), "wrapped": {key: value for key, value in each.wrapped.document().items() if key != "body"}}
-            for each in records
+            for each in (record.model_copy(update={"probe": None}) for record in records)
         ],
         "shredding": [each.document() for each in certificates],
         "said": "Who had a key unwrapped is in the log of the provider that holds the customer's key, not in the trail.",

@@ -6,23 +6,14 @@ from intramural.domain.access import Action
 from intramural.domain.artifact import ArtifactKind
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.job import JobState
-from intramural.domain.keys import (
-    DestroyedKey,
-    KeysStatus,
-    KeyState,
-    Rotation,
-    ScopeKeyRecord,
-    ShredCertificate,
-    ShreddedObject,
-    dataset_scope,
-)
+from intramural.domain.keys import KeysStatus, KeyState, Rotation, ScopeKeyRecord, ShredCertificate, dataset_scope
 from intramural.domain.value import ArtifactId
-from intramural.errors import Conflict, IntegrityFailure, NotFound, Unavailable
-from intramural.sealing import SealContext, SealedFiles
+from intramural.errors import Conflict, IntegrityFailure, NotFound
 from intramural.service.audit import check_not_held
 from intramural.service.context import Context
 from intramural.service.models import nearest
-from intramural.service.scope_keys import HOLDOUT, INDEX, TRAIN, keys_of_scopes, open_key, place_of, provider_of
+from intramural.service.scope_keys import open_key, place_of, provider_of
+from intramural.service.shred_proof import Proof, prove, tried_now, try_before
 from intramural.store import Reading, Transaction
 
 NOT_REACHED = (
@@ -87,41 +78,70 @@ def shred_dataset(ctx: Context, name: str) -> ShredCertificate:
     Destroy the keys of every version of a data set, prove that nothing opens, and certify it; safe to repeat.
 
     Raises `NotFound`, `Conflict` while a job needs the data, `Refused` under a legal hold, `Unavailable` while the
-    provider is away.
+    provider is away, `IntegrityFailure` where the proof fails: there is no certificate then.
     """
+    ctx.check(Action.DATASET_SHRED, target=name)
+    with ctx.read() as tx:
+        known = _uncertified(ctx, tx, name)
+    before = {each.id: try_before(ctx, each) for each in known}
     with ctx.act(Action.DATASET_SHRED, target=name) as tx:
         versions = _versions(ctx, tx, name)
         check_not_held(ctx, tx, [(each.label, each.digest) for each in versions])
         _check_shreddable(ctx, tx, versions)
-        records = tx.scope_keys.of_scopes(ctx.project, [dataset_scope(name)])
+        trials = [tried_now(before.get(each.id), each) for each in _uncertified(ctx, tx, name)]
         trained = _trained_on(ctx, tx, versions)
-        for record in records:
-            tx.scope_keys.save(record.destroyed(now=ctx.now()))
+        for each in trials:
+            tx.scope_keys.save(each.record.destroyed(now=ctx.now(), probe=each.probe))
         for version in versions:
             if version.shredded_at is None:
-                tx.datasets.replace(ctx.project, version.model_copy(update={"shredded_at": ctx.now()}))
+                ended = {"shredded_at": ctx.now(), "shred_certified": False}
+                tx.datasets.replace(ctx.project, version.model_copy(update=ended))
     ctx.store.forget_log()
     # From here on nothing opens; what follows is repeated by the next call if this one is killed or the provider is away.
-    destroyed = tuple(_destroyed(ctx, each) for each in records)
-    objects = tuple(found for each in versions for found in _proof(ctx, each))
-    is_own = all(each.provider_destroyed for each in destroyed)
+    proof = prove(ctx, trials, versions)
+    if proof.problems:
+        raise _unproved(ctx, name, proof)
+    is_own = all(each.provider_destroyed for each in proof.keys)
     certificate = ShredCertificate(
         id=ctx.new_id("shred"),
         project=ctx.project,
         dataset=name,
         at=ctx.now(),
         by=ctx.actor.subject,
-        keys=destroyed,
-        objects=objects,
+        keys=proof.keys,
+        objects=proof.objects,
         trained=trained,
         not_reached=(*NOT_REACHED, NOT_REACHED_KEYS if is_own else NOT_REACHED_SHARED),
     )
     with ctx.act(Action.DATASET_SHRED, target=f"{name} {certificate.id}") as tx:
         tx.certificates.add(certificate)
+        for version in tx.datasets.all(ctx.project):
+            if version.name == name and version.shredded_at is not None:
+                tx.datasets.replace(ctx.project, version.model_copy(update={"shred_certified": True}))
     with ctx.vault.removing():
-        for found in objects:
+        for found in proof.objects:
             ctx.vault.remove(found.sealed_digest)
     return certificate
+
+
+def _uncertified(ctx: Context, tx: Reading, name: str) -> list[ScopeKeyRecord]:
+    """Return the keys of a data set whose end no certificate tells yet; all of them where each has one."""
+    records = tx.scope_keys.of_scopes(ctx.project, [dataset_scope(name)])
+    told = {key.id for each in tx.certificates.of_dataset(ctx.project, name) for key in each.keys}
+    return [each for each in records if each.id not in told] or records
+
+
+def _unproved(ctx: Context, name: str, proof: Proof) -> IntegrityFailure:
+    """Record that a shredding is not proved; return what to raise."""
+    problems = list(dict.fromkeys(proof.problems))
+    with ctx.act(Action.DATASET_SHRED, target=name) as tx:
+        tx.concerns["detail"] = {"proved": False, "problems": problems}
+    return IntegrityFailure(
+        f"The shredding of {name} is not proved, and there is no certificate: {'; '.join(problems)}.",
+        hint="Destroy the key at its provider; end what works on this home; `VACUUM` the database. Then shred it again.",
+        dataset=name,
+        problems=problems,
+    )
 
 
 def list_certificates(ctx: Context, name: str) -> list[ShredCertificate]:
@@ -162,48 +182,3 @@ def _trained_on(ctx: Context, tx: Reading, versions: list[DatasetVersion]) -> tu
     return tuple(
         each.id for each in tx.artifacts.all(ctx.project) if each.kind in kinds and each.lineage.dataset_digest in digests
     )
-
-
-def _destroyed(ctx: Context, record: ScopeKeyRecord) -> DestroyedKey:
-    """Destroy the provider's own key of a scope key, and see that it no longer opens. Raises `IntegrityFailure` if it does."""
-    provider = provider_of(ctx, record)
-    gone = provider.destroy(record.wrapped)
-    if gone and record.wrapped.body:
-        try:
-            provider.unwrap(record.wrapped, place_of(record))
-        except (IntegrityFailure, Unavailable):
-            pass
-        else:
-            raise IntegrityFailure(f"The provider still opens key {record.id}.", hint="Destroy the key at the provider itself.")
-    return DestroyedKey(
-        id=record.id,
-        provider=record.wrapped.provider,
-        provider_key=record.wrapped.key,
-        version=record.wrapped.version,
-        own=record.wrapped.own,
-        provider_destroyed=gone,
-    )
-
-
-def _proof(ctx: Context, dataset: DatasetVersion) -> list[ShreddedObject]:
-    """Try to open the files of a version with every key of its scope. Raises `IntegrityFailure` if one opens."""
-    keys = keys_of_scopes(ctx, ctx.project, [dataset_scope(dataset.name)])
-    files = SealedFiles(keys, SealContext(ctx.project, "dataset", dataset.name), "")
-    found = []
-    for file, digest, sealed in (
-        (TRAIN, dataset.train_digest, dataset.train_sealed),
-        (HOLDOUT, dataset.holdout_digest, dataset.holdout_sealed),
-        (INDEX, dataset.index_digest, dataset.index_sealed),
-    ):
-        if sealed is None or digest is None:
-            continue  # refused before anything was destroyed; or there never was an index
-        result = "absent"
-        if ctx.vault.has(sealed):
-            try:
-                ctx.vault.open_sealed(sealed, files, file).close()
-            except IntegrityFailure:
-                result = "does not open"
-            else:
-                raise IntegrityFailure(f"{dataset.label} still opens.", hint="Report this: the certificate was refused.")
-        found.append(ShreddedObject(dataset=dataset.label, file=file, digest=digest, sealed_digest=sealed, result=result))
-    return found

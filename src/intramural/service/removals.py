@@ -23,7 +23,7 @@ from intramural.service.audit import check_not_held
 from intramural.service.context import Context
 from intramural.service.datasets import find_dataset
 from intramural.service.jobs import find_job
-from intramural.service.scope_keys import provider_of
+from intramural.service.scope_keys import check_not_half_shredded, provider_of
 from intramural.service.scratch import Note, drop_note
 from intramural.store import Reading, Transaction
 
@@ -87,8 +87,9 @@ def remove_dataset(ctx: Context, label: str) -> Removed:
     """
     Forget one version of a data set and remove its files; with the last version goes the key.
 
-    Raises `NotFound`, `InvalidInput` without a number, `Conflict` while a job names it, `Refused` for what is in
-    quarantine or under a hold, `Unavailable` while the provider of its own key is away: a sweep completes it then.
+    Raises `NotFound`, `InvalidInput` without a number, `Conflict` while a job names it or its shredding is half done,
+    `Refused` for what is in quarantine or under a hold, `Unavailable` while the provider of its own key is away: a
+    sweep completes it then.
     Unlike a shredding it proves nothing.
     """
     ctx.check(Action.DATASET_REMOVE, target=label)
@@ -97,6 +98,7 @@ def remove_dataset(ctx: Context, label: str) -> Removed:
     with ctx.vault.removing():
         with ctx.act(Action.DATASET_REMOVE, target=label) as tx:
             dataset = find_dataset(ctx, tx, label)
+            check_not_half_shredded([dataset])
             _check_unused(ctx, tx, dataset)
             _check_free(ctx, tx, [(ObjectKind.DATA, dataset.label, dataset.digest)])
             tx.datasets.remove(ctx.project, dataset)

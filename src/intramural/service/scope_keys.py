@@ -54,7 +54,13 @@ class ScopeFiles:
 
 
 def dataset_files(ctx: Context, name: str) -> ScopeFiles:
-    """Return the files of a data set for writing; its key is made where it has none. Raises `Unavailable`."""
+    """
+    Return the files of a data set for writing; its key is made where it has none.
+
+    Raises `Unavailable`, and `Conflict` while a shredding is half done: completing it would take the new rows with it.
+    """
+    with ctx.read() as tx:
+        check_not_half_shredded(each for each in tx.datasets.all(ctx.project) if each.name == name)
     place = SealContext(ctx.project, "dataset", name)
     return _files(ctx, ctx.project, dataset_scope(name), place, own=True)
 
@@ -83,6 +89,16 @@ def artifact_files(files: SealedFiles, kind: ArtifactKind) -> SealedFiles:
     """Return a job's files as the files of one artifact, by their names in it."""
     folder = OUTPUT_FOLDERS.get(kind)
     return files.inside(folder) if folder else files
+
+
+def check_not_half_shredded(versions: Iterable[DatasetVersion]) -> None:
+    """Raise `Conflict` where the shredding of one of *versions* has no certificate yet."""
+    half = next((each for each in versions if each.is_half_shredded), None)
+    if half is not None:
+        raise Conflict(
+            f"The shredding of {half.name} was interrupted, or its proof failed.",
+            hint=f"`intramural data shred {half.name}` again completes it; do that first.",
+        )
 
 
 def check_readable(dataset: DatasetVersion) -> None:
