@@ -20,7 +20,7 @@ from intramural.domain.access import Action
 
 ROOT = Path(intramural.__file__).parent
 HOUSE = ROOT.parent.parent
-LEASED = {"adopt_runs", "renew_lease", "record_events", "collect_artifacts", "add_job_key"}
+LEASED = {"adopt_runs", "renew_lease", "record_events", "collect_artifacts", "add_job_key", "note_waiting"}
 """What a scheduler writes under its lease many times a minute; its fence is the guard, `run:start` and `run:end` the record."""
 
 

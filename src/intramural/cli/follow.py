@@ -62,8 +62,9 @@ def _follow(
             standing = client.explain_job(job_id)
             if rests(standing.state) and not client.job_events(job_id, after=after, limit=1):
                 return standing.state
-            if standing.state.value == "queued":
-                ended = False
+            is_queued = standing.state.value == "queued"
+            ended = ended and not is_queued
+            if is_queued or standing.waiting_since is not None:
                 idle(sentence(standing.summary) + ".")
             cost = time.monotonic() - began
             next_look = began + max(_LOOK_SECONDS, _LOOK_SHARE * cost)

@@ -83,7 +83,7 @@ class Bars:
         """Show what it waits for beside the spinner."""
         if self._task is None:
             self._task = self._progress.add_task("", total=None, figures="")
-        self._progress.update(self._task, description=printable(words)) if self._phase is None else None
+        self._progress.update(self._task, description=printable(words)) if self._phase in {None, "done"} else None
 
     def _begin(self, phase: str | None) -> None:
         if self._task is not None:

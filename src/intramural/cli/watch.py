@@ -62,7 +62,7 @@ def _live(client: Client, job_id: str, name: str) -> None:
 
         def show(each: JobEvent) -> None:
             tally.add(each.event)
-            live.update(view(tally, name, waiting))
+            live.update(view(tally, name, "" if tally.phase else waiting))
 
         def idle(words: str) -> None:
             live.update(view(tally, name, words))
@@ -77,7 +77,7 @@ def view(tally: Tally, name: str, waiting: str) -> Table:
 
     out = Table.grid(padding=(0, 2))
     out.add_row(Text("job", style="dim"), Text(name))
-    out.add_row(Text("now", style="dim"), Text(tally.line if tally.phase else waiting))
+    out.add_row(Text("now", style="dim"), Text(waiting or tally.line))
     if tally.losses:
         low, last = min(tally.losses), tally.losses[-1]
         out.add_row(Text("loss", style="dim"), Text(sparkline(tally.losses, _SPARK_WIDTH), style="green"))

@@ -73,6 +73,14 @@ class Lease(Value):
             raise StaleFence(f"Another scheduler took the run over (fence {self.fence}, not {fence}).", hint="Nothing to do.")
 
 
+class Waiting(Value):
+    """What a run waits for that is not its own."""
+
+    reason: str
+    """What is away, in the platform's own words: no content and no credentials."""
+    since: Instant
+
+
 class Run(Value):
     """One attempt at a job."""
 
@@ -92,6 +100,8 @@ class Run(Value):
     """How it was confined; none in a run that did not begin, or from before there were walls."""
     region: str | None = None
     """Of the machine it began on, as its operator stated it then; none where nobody did."""
+    waiting: Waiting | None = None
+    """Why nothing happens with it now; none while it goes on, and in one that ended."""
 
     def renewed(self, *, holder: str, now: datetime, seconds: float) -> Self:
         """Keep the lease, or take over an expired one with a higher fence. Raise `StaleFence` when it is not ours."""
@@ -106,12 +116,17 @@ class Run(Value):
         lease = Lease(holder=holder, fence=fence, expires_at=now + timedelta(seconds=seconds))
         return self.model_copy(update={"lease": lease})
 
+    def kept_waiting(self, reason: str | None, *, now: datetime) -> Self:
+        """Note what it waits for, or with none that it goes on; since when stays for as long as it waits."""
+        since = self.waiting.since if self.waiting is not None else now
+        return self.model_copy(update={"waiting": None if reason is None else Waiting(reason=reason, since=since)})
+
     def ended(self, outcome: Outcome, failure: Failure | None, *, fence: int, now: datetime) -> Self:
         """Close the attempt, once."""
         self.lease.check(fence)
         if self.ended_at is not None:
             raise Conflict(f"Run {self.id} ended already.")
-        return self.model_copy(update={"outcome": outcome, "failure": failure, "ended_at": now})
+        return self.model_copy(update={"outcome": outcome, "failure": failure, "ended_at": now, "waiting": None})
 
 
 class Job(Value):

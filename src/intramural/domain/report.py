@@ -8,7 +8,7 @@ from intramural.domain.artifact import Artifact
 from intramural.domain.cause import Cause
 from intramural.domain.dataset import DatasetVersion
 from intramural.domain.evaluation import Evaluation
-from intramural.domain.job import JobState, Outcome
+from intramural.domain.job import JobState, Outcome, Waiting
 from intramural.domain.model import BaseModelVersion
 from intramural.domain.receipt import WallsSummary
 from intramural.domain.spec import JobSpec
@@ -93,6 +93,8 @@ class JobReport(Value):
     artifacts: tuple[Artifact, ...] = ()
     environment: dict[str, str] = {}
     notices: tuple[str, ...] = ()
+    waiting: Waiting | None = None
+    """What a running job waits for; none while it goes on."""
     cause: Cause | None = None
     evidence: str | None = None
     next_step: str | None = None

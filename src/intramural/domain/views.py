@@ -12,7 +12,7 @@ from intramural.domain.findings import FindingKind, Treatment
 from intramural.domain.job import Job, JobState, Run
 from intramural.domain.policy_verdict import Verdict
 from intramural.domain.spec import JobSpec
-from intramural.domain.value import Digest, JobId, Value
+from intramural.domain.value import Digest, Instant, JobId, Value
 from intramural.domain.workload import Event
 
 
@@ -80,6 +80,8 @@ class Explanation(Value):
     evidence: str | None = None
     next_step: str | None = None
     seconds_left: float | None = None
+    waiting_since: Instant | None = None
+    """Since when a running job waits for something that is away; none while it goes on."""
 
 
 class JobEvent(Value):

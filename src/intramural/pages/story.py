@@ -255,6 +255,8 @@ def _so_far(report: JobReport) -> str:
 
 
 def _progress(report: JobReport) -> str:
+    if report.waiting is not None:
+        return f"Waiting since {moment(report.waiting.since)}: {report.waiting.reason.removesuffix('.')}."
     phase = PHASES.get(report.phase or "", report.phase or "starting")
     if report.phase != "train" or not report.total_steps:
         return f"Running: {phase}."

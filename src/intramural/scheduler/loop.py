@@ -20,6 +20,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from intramural.domain.cause import Failure
 from intramural.domain.job import Outcome, Wish
@@ -143,10 +144,12 @@ class Loop:
                 case Phase.STARTING:
                     pass
             attempt.troubles = 0
+            self._goes_on(attempt)
         except (StaleFence, NotFound) as error:
             self._drop(attempt, error)
         except Unavailable as error:
             self._rest(attempt, error)  # the store or the machine comes back, and with it the run
+            self._waits(attempt, error)
         except Exception as error:
             self._rest(attempt, error)
             if isinstance(error, HOPELESS) or attempt.troubles >= MOST_TROUBLES:
@@ -220,6 +223,18 @@ class Loop:
         attempt.troubles += 1
         attempt.rests_until = self._clock() + min(2.0 ** (attempt.troubles - 2), LONGEST_REST_SECONDS)
         log.error("run %s: %s", attempt.id, ending.by_error(error, "serving it").evidence)
+
+    def _waits(self, attempt: Attempt, error: Unavailable) -> None:
+        """Keep what a run waits for where members can read it; that the database is away, they see for themselves."""
+        known = attempt.run.waiting
+        if known is None or known.reason != error.message:
+            with suppress(IntramuralError):
+                attempt.run = runs.note_waiting(self._ctx, attempt.id, attempt.fence, error.message)
+
+    def _goes_on(self, attempt: Attempt) -> None:
+        """Note that what a run waited for is back."""
+        if attempt.run.waiting is not None and attempt.id in self._attempts:
+            attempt.run = runs.note_waiting(self._ctx, attempt.id, attempt.fence, None)
 
     def _give_up(self, attempt: Attempt, error: Exception) -> None:
         """End a run that we cannot serve; it is tried again, after a rest, if even that cannot be recorded."""

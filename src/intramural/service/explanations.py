@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from intramural.domain.job import Job, JobState, Wish
+from intramural.domain.job import Job, JobState, Waiting, Wish
 from intramural.domain.keys import dataset_scope, job_scope
 from intramural.domain.views import Explanation
 from intramural.errors import Unavailable
@@ -15,6 +15,7 @@ from intramural.service.reports import progress_of
 from intramural.service.scope_keys import keys_of_scopes
 from intramural.store import Reading
 
+GOES_ON = "Nothing to do but to bring that back: nothing is lost, and the job goes on by itself when it is there again."
 WISHES = {Wish.PAUSE: "asked to pause", Wish.CANCEL: "being cancelled", Wish.RUN: "running"}
 
 
@@ -52,9 +53,11 @@ def _queued(ctx: Context, tx: Reading, job: Job) -> Explanation:
         ahead = running[0]
         summary = f"waiting for {ahead.spec.name} to end ({len(running)} of {ctx.parallel_runs} places are taken)"
         next_step = f"`intramural watch {ahead.id}` shows how far the one ahead is."
-        unheld = _unheld(tx, ahead, ctx.now())
+        unheld, waiting = _unheld(tx, ahead, ctx.now()), _waiting(tx, ahead)
         if unheld is not None:
             summary, next_step = f"{summary}, which {unheld}", _starts_a_scheduler(ahead)
+        elif waiting is not None:
+            summary, next_step = f"{summary}, which is {_since(waiting)}", GOES_ON
     if job.failure is not None:
         lost = f"attempt {job.attempts} was lost ({job.failure.cause}); it goes on from step {job.checkpoint_step}"
         summary = f"{lost}; {summary}"
@@ -68,8 +71,11 @@ def _running(ctx: Context, tx: Reading, job: Job) -> Explanation:
     unheld = _unheld(tx, job, ctx.now())
     if unheld is not None:
         return _explanation(job, f"{summary} when it was last heard of; it {unheld}", _starts_a_scheduler(job))
+    if (waiting := _waiting(tx, job)) is not None:
+        what = _since(waiting) if standing.phase is None else f"it ran, and keeping what it made is {_since(waiting)}"
+        return _explanation(job, what, GOES_ON).model_copy(update={"waiting_since": waiting.since})
     if standing.phase is None and (problem := _problem_with_keys(ctx, job)) is not None:
-        return _explanation(job, f"waiting for its keys: {problem}", "It starts by itself when the provider answers.")
+        return _explanation(job, f"waiting for its keys: {_clause(problem)}", "It starts by itself when the provider answers.")
     if standing.seconds_left is None:
         return _explanation(job, summary)
     summary = f"{summary}, about {duration(standing.seconds_left)} of training left"
@@ -83,6 +89,20 @@ def _problem_with_keys(ctx: Context, job: Job) -> str | None:
     except Unavailable as error:
         return error.message
     return ctx.key_provider.describe().problem
+
+
+def _waiting(tx: Reading, job: Job) -> Waiting | None:
+    """Return what a running job waits for, as its scheduler noted it."""
+    return next((each.waiting for each in tx.runs.of_job(job.id) if each.ended_at is None), None)
+
+
+def _since(waiting: Waiting) -> str:
+    return f"waiting since {waiting.since:%Y-%m-%d %H:%M:%S} {waiting.since.tzname()}: {_clause(waiting.reason)}"
+
+
+def _clause(words: str) -> str:
+    """Return a sentence as the end of another one, which has its own full stop."""
+    return words.removesuffix(".")
 
 
 def _unheld(tx: Reading, job: Job, now: datetime) -> str | None:

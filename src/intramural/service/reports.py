@@ -83,6 +83,7 @@ def build_report(ctx: Context, tx: Reading, job: Job) -> JobReport:
         artifacts=tuple(tx.artifacts.all(job.project, job.id)),
         environment=resolved.get("environment", {}),
         notices=tuple(dict.fromkeys(body["message"] for body in by_type["notice"])),
+        waiting=runs[-1].waiting if runs else None,
         cause=job.failure.cause if job.failure else None,
         evidence=job.failure.evidence if job.failure else None,
         next_step=job.failure.remedy if job.failure else None,

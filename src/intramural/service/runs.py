@@ -43,6 +43,7 @@ __all__ = [
     "collect_artifacts",
     "end_run",
     "last_event",
+    "note_waiting",
     "prepare_run",
     "queue_length",
     "record_events",
@@ -134,6 +135,16 @@ def renew_lease(ctx: Context, run_id: RunId, holder: str, lease_seconds: float) 
     """Keep a run. Raises `StaleFence` when another scheduler holds it."""
     with ctx.store.writing() as tx:
         run = tx.runs.get(run_id).renewed(holder=holder, now=ctx.now(), seconds=lease_seconds)
+        tx.runs.save(run)
+        return run
+
+
+def note_waiting(ctx: Context, run_id: RunId, fence: int, reason: str | None) -> Run:
+    """Keep what a run waits for, or with none that it goes on, for members who ask. Raises `StaleFence`."""
+    with ctx.store.writing() as tx:
+        run = tx.runs.get(run_id)
+        run.lease.check(fence)
+        run = run.kept_waiting(reason, now=ctx.now())
         tx.runs.save(run)
         return run
 

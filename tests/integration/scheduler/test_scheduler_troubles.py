@@ -1,20 +1,24 @@
 """What goes wrong around a run: the store, the vault, the disk, the executor; and that it stays with that run."""
 
+import dataclasses
 import os
 import sqlite3
 from contextlib import closing, suppress
+from datetime import timedelta
 
 import pytest
 from fake_executor import FakeExecutor
 from loop_world import STEP, World
-from world import events_of, job_of, member, submit
+from world import NOON, events_of, job_of, member, submit
 
 from disks import a_disk
 from intramural.domain.cause import Cause
 from intramural.domain.job import MAX_FAILURES, JobState
 from intramural.errors import Unavailable
+from intramural.pages.run_page import run_markdown
 from intramural.scheduler.executor import Phase, Status
 from intramural.scheduler.loop import MOST_TROUBLES
+from intramural.service.jobs import explain_job, show_job
 
 
 def test_an_executor_that_never_starts_a_run_fails_the_job_with_its_reason(world, home):
@@ -87,14 +91,14 @@ def test_a_store_that_is_away_costs_nothing(world, home):
 
 def test_a_key_provider_that_is_away_makes_a_job_wait_and_costs_nothing(world, home):
     job = submit(home, "succeed")
-    (home / "keys").rename(home / "taken")
+    [own] = (home / "keys").glob("key-*.key")
+    own.rename(home / "taken")
     loop = world.loop()
     for world.seconds in range(0, 200, 20):
         assert loop.tick()
 
     waiting = job_of(home, job)
-    (home / "keys").rename(home / "others")  # what signed the audit trail meanwhile
-    (home / "taken").rename(home / "keys")
+    (home / "taken").rename(own)
     started_meanwhile = list(world.executor.starts)
     world.seconds = 300
     loop.tick()
@@ -103,6 +107,32 @@ def test_a_key_provider_that_is_away_makes_a_job_wait_and_costs_nothing(world, h
 
     assert (waiting.state, waiting.attempts, started_meanwhile) == (JobState.RUNNING, 1, [])
     assert (job_of(home, job).state, job_of(home, job).attempts) == (JobState.SUCCEEDED, 1)
+
+
+def test_what_a_job_waits_for_is_told_to_whoever_asks_and_no_longer_than_it_is_so(world, home):
+    job, next_one = submit(home, "sleep"), submit(home, "sleep")
+    [own] = (home / "keys").glob("key-*.key")
+    own.rename(home / "taken")
+    loop = world.loop()
+    for world.seconds in range(0, 200, 20):
+        loop.tick()
+    ctx = dataclasses.replace(member(home), now=lambda: NOON + timedelta(seconds=world.seconds))
+
+    told, behind, shown = explain_job(ctx, job), explain_job(ctx, next_one), show_job(ctx, job)
+    again = world.loop("one")  # a scheduler that was started anew under the same name tells the same
+    again.tick()
+    told_again = explain_job(ctx, job)
+    (home / "taken").rename(own)
+    world.seconds = 300
+    loop.tick()
+
+    assert f"waiting since 2026-01-01 12:00:00 UTC: The local key file {own} is not there" in told.summary
+    assert (told.waiting_since, shown.waiting.since, told_again.summary) == (NOON, NOON, told.summary)
+    assert "goes on by itself" in told.next_step
+    assert "which is waiting since 2026-01-01 12:00:00 UTC" in behind.summary
+    assert "is not there" in run_markdown(shown)
+    assert (explain_job(ctx, job).waiting_since, show_job(ctx, job).waiting) == (None, None)
+    assert "waiting" not in explain_job(ctx, job).summary
 
 
 def test_damaged_bytes_fail_the_job_before_anything_is_started(world, home):

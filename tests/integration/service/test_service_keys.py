@@ -141,7 +141,6 @@ def secret(ctx):
 
 def test_a_job_whose_provider_is_away_waits_and_says_so(a_stored_job, owner, system, make_context):
     job = a_stored_job()
-    (owner.home / "keys").rename(owner.home / "taken")
     with owner.read() as tx:
         (record,) = tx.scope_keys.all("default")
     with owner.store.writing() as tx:
@@ -155,12 +154,12 @@ def test_a_job_whose_provider_is_away_waits_and_says_so(a_stored_job, owner, sys
 
     told = explain_job(make_context(keys=choice), job.id)
     assert "waiting for its keys" in told.summary
+    assert not told.summary.endswith(".")  # the sentence it becomes has its own
     assert "OpenBao" in told.summary
     assert not (away.runs / claim.run.id / "spec.json").exists()
 
     with owner.store.writing() as tx:
         tx.scope_keys.save(record)
-    (owner.home / "taken").rename(owner.home / "keys")
     assert len(prepare_run(system, claim, system.runs / claim.run.id)) == 2
 
 

@@ -83,15 +83,23 @@ def an_openbao(folder):
         yield address, process
 
 
+def seaweed_ports():
+    """Return four ports for a server of SeaweedFS."""
+    ports = set()
+    while len(ports) < 4:
+        ports.add(free_port())
+    return tuple(ports)
+
+
 @contextlib.contextmanager
-def a_seaweed(folder):
-    """Yield the address of an S3 server with one identity."""
-    port, filer, master, volume = (free_port() for _ in range(4))
+def a_seaweed(folder, ports=None):
+    """Yield the address of an S3 server with one identity; with the same *folder* and *ports* it is the same again."""
+    port, filer, master, volume = ports or seaweed_ports()
     (folder / "s3.json").write_text(
         '{"identities": [{"name": "tests", "credentials": [{"accessKey": "tests", "secretKey": "secret-of-the-tests"}],'
         ' "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}'
     )
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     command = [
         program("weed"), "-logtostderr", "server", "-s3", "-filer", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         f"-dir={folder / 'data'}", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
