@@ -88,7 +88,7 @@ EXIT_WORDS = {
     ExitCode.GATE_FAILED: "a gate failed (not in use yet)",
     ExitCode.WAITING: "waiting for an approval",
     ExitCode.REFUSED: "refused by a rule or a role, at once or when the job's turn came",
-    ExitCode.INTEGRITY: "bytes are not what their digest says, or a drill found a difference",
+    ExitCode.INTEGRITY: "bytes are not what their digest says, or a run met such; a proof failed; a drill found a difference",
     ExitCode.LIMIT: "too little memory or disk, or a time-out",
     ExitCode.UNAVAILABLE: "something is away, or a fault of our own",
     ExitCode.INTERRUPTED: "Ctrl-C; a job that was followed goes on",

@@ -45,11 +45,15 @@ _BY_CLASS: tuple[tuple[type[errors.IntramuralError], ExitCode], ...] = (
 )
 
 
+_BY_CAUSE = {"refused": ExitCode.REFUSED, "integrity": ExitCode.INTEGRITY}
+"""Causes of a job's end that have a code of their own, the same as where a command meets them itself."""
+
+
 def ending_code(report: JobReport) -> ExitCode:
     """Return the code that belongs to how a job ended."""
     if report.state.value == "succeeded":
         return ExitCode.OK
-    return ExitCode.REFUSED if report.cause is not None and report.cause.value == "refused" else ExitCode.RUN_FAILED
+    return _BY_CAUSE.get(report.cause.value if report.cause is not None else "", ExitCode.RUN_FAILED)
 
 
 def exit_code(error: errors.IntramuralError) -> ExitCode:

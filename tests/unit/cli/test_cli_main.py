@@ -5,9 +5,12 @@ import json
 import pytest
 
 from intramural import errors
-from intramural.cli.exit_codes import ExitCode, exit_code
+from intramural.cli.exit_codes import ExitCode, ending_code, exit_code
 from intramural.cli.main import COMMANDS, command, run
 from intramural.cli.output import fault, printable, printable_lines, table
+from intramural.domain.cause import Cause
+from intramural.domain.job import JobState
+from intramural.domain.report import JobReport
 
 
 @pytest.mark.parametrize("name", [name for section in COMMANDS.values() for name in section])
@@ -73,6 +76,15 @@ def all_errors(kind=errors.IntramuralError):
 )
 def test_the_exit_code_follows_the_class(kind, code):
     assert exit_code(kind("what happened")) == code
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), [("refused", 5), ("integrity", 6), ("time_limit", 1), ("user_code_error", 1), (None, 1)]
+)
+def test_a_failed_job_ends_as_a_command_does_that_meets_the_same(cause, code):
+    report = JobReport.model_construct(state=JobState.FAILED, cause=Cause(cause) if cause else None)
+
+    assert ending_code(report) == code
 
 
 def test_no_error_ends_with_success_or_as_a_failed_run():
