@@ -1,11 +1,11 @@
 """What the command line's tests share: rows, a job, and who schedules a home."""
 
 import json
-import os
-import signal
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
+
+from intramural.walls.processes import Process, boot_id
 
 QUEUES = ["cards", "cash", "loans"]
 TUNE = """
@@ -36,15 +36,17 @@ def write_rows(path, rows):
 
 def scheduler_of(home):
     """The process that schedules *home*, or that did last; none while the next one is writing its name."""
-    parts = (home / "scheduler.lock").read_text().split(":")
-    return int(parts[1]) if len(parts) > 1 else None
+    try:
+        _, pid, start_time = (home / "scheduler.lock").read_text().split(":")
+    except (FileNotFoundError, ValueError):
+        return None
+    return Process(int(pid), int(start_time), boot_id())
 
 
 def end_scheduler(home):
     """Kill the process that schedules *home*, if one was ever started; it may be about to say who it is."""
     if (home / "scheduler.log").exists():
-        with suppress(ProcessLookupError):
-            os.kill(until(lambda: (home / "scheduler.lock").exists() and scheduler_of(home)), signal.SIGKILL)
+        until(lambda: scheduler_of(home)).kill()
 
 
 def copy_store(source, target):
@@ -52,7 +54,7 @@ def copy_store(source, target):
         database.backup(copy)
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

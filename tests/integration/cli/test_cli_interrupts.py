@@ -44,12 +44,12 @@ def test_a_pause_ends_as_soon_as_it_is_interrupted():
     def wait():
         with interruptible() as pause:
             soon.start()
-            pause(60)
+            pause(500)
 
     with pytest.raises(KeyboardInterrupt):
         wait()
 
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 300
 
 
 def test_pressed_twice_it_waits_for_no_pause():

@@ -1,13 +1,15 @@
 """A real MLflow tracking server on loopback, and runs in it that people could have made."""
 
 import os
+import random
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 START = 1_793_620_800_000
 """Noon of 2 November 2026, in milliseconds."""
@@ -18,9 +20,7 @@ SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_AL
 @contextmanager
 def tracking_server(folder):
     """Start a server on a database in *folder*; yield its address and end it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--no-serve-artifacts"]
     with open(folder / "server.log", "wb") as log:
@@ -32,15 +32,25 @@ def tracking_server(folder):
             _await(address, process, folder / "server.log")
             yield address
         finally:
-            os.killpg(process.pid, 15)
-            process.wait(20)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _free_port():
+    """Return a port that is free, below those that the system hands out to whoever asks for any."""
+    while True:
+        port = random.randrange(10_000, 15_000)  # noqa: S311 - any will do
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def _await(address, process, log):
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while True:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=2):  # noqa: S310  loopback
+            with urllib.request.urlopen(f"{address}/health", timeout=20):  # noqa: S310  loopback
                 return
         except OSError:
             assert process.poll() is None, log.read_text()[-2000:]
