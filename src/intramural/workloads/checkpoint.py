@@ -2,7 +2,8 @@
 Resumable states, each whole or absent.
 
 A checkpoint is a folder `step-00000042` of safetensors and JSON, never pickle. It is written
-beside (`.step-00000042.partial`), every file fsynced, the manifest of digests last, then renamed. The
+beside (`.step-00000042.partial`), every file fsynced, the manifest of digests last, then renamed;
+removed the other way round. What a kill left beside is removed by the next write. The
 training thread waits only for the copy of the tensors; sealing, hashing and writing happen
 in a thread of their own. Reading verifies every file against the manifest first, whose
 digests are of the bytes on the disk: sealed ones, where the run seals.
@@ -95,7 +96,8 @@ def write_checkpoint(folder: Path, snapshot: Snapshot, files: Files = _PLAIN) ->
     """Write *snapshot* through *files* under *folder* so that it is whole or absent, and return its size in bytes."""
     target = folder / folder_name(snapshot.step)
     partial = folder / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
+    for remains in folder.glob(".step-*"):
+        shutil.rmtree(remains, ignore_errors=True)
     partial.mkdir(mode=0o700)
     try:
         plain = {
@@ -112,7 +114,7 @@ def write_checkpoint(folder: Path, snapshot: Snapshot, files: Files = _PLAIN) ->
             _write_synced(partial / name, body)
         _sync_folder(partial)
         if target.exists():
-            shutil.rmtree(target)
+            _remove(target)
         partial.rename(target)
         _sync_folder(folder)
     except BaseException:
@@ -124,11 +126,15 @@ def write_checkpoint(folder: Path, snapshot: Snapshot, files: Files = _PLAIN) ->
 def prune(folder: Path, keep: int) -> None:
     """Remove all but the newest *keep* checkpoints."""
     for old in _newest_first(folder)[keep:]:
-        # Renamed first: a kill in the middle must not leave something that looks like a checkpoint.
-        gone = folder / f".{old.name}.gone"
-        shutil.rmtree(gone, ignore_errors=True)
-        old.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(checkpoint: Path) -> None:
+    # Renamed first: a kill in the middle must not leave something that looks like a checkpoint.
+    gone = checkpoint.with_name(f".{checkpoint.name}.gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    checkpoint.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def verify(folder: Path) -> dict[str, Any]:
