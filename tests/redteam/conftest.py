@@ -8,18 +8,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from intramural.walls.launch import python_view
+from chance import seeded
+from ordinary import EVERYBODY, become, uid_of
 
 HERE = Path(__file__).parent
 EVERYWHERE = ("0.0.0.0", 0)  # noqa: S104 - the services must be reachable at every address, or no probe proves anything
-ORDINARY = 54_321
-"""A user without an account."""
 CANARY = "canary-5d1f"
+AT_ONCE = 4
 
 
 @pytest.fixture(scope="session")
@@ -56,26 +57,33 @@ class Attacker:
 
     def run(self, command):
         """Run a command as this user."""
-        if self.uid == os.getuid():
-            return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-        shown = ",".join([*python_view(), str(HERE.parents[1])])
-        become = [sys.executable, str(HERE / "as_user.py"), str(self.uid), shown, *command]
-        return subprocess.run(become, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run([*become(self.uid), *command], capture_output=True, text=True, check=False, timeout=300)
 
-    def attack(self, level, names, repeats=1, **limits):
-        """Run the probes *names* and return what each repeat found."""
-        file = Path(self.world["home"]) / "world.json"
+    def attack(self, level, names, repeats=1, *, at_once=1, **limits):
+        """
+        Run the probes *names* and return what each repeat found.
+
+        With *at_once*, so many processes attack side by side, *repeats* times each, every one in an order of its own.
+        """
+        if at_once == 1:
+            return self._attack("world.json", level, names, repeats, limits)
+        chance = seeded()
+        orders = [chance.sample(names, len(names)) for _ in range(at_once)]
+        with ThreadPoolExecutor(at_once) as threads:
+            each = threads.map(lambda n: self._attack(f"world-{n}.json", level, orders[n], repeats, limits), range(at_once))
+            return [found for rounds in each for found in rounds]
+
+    def _attack(self, file, level, names, repeats, limits):
+        file = Path(self.world["home"]) / file
         done = self.run([sys.executable, str(HERE / "drive.py"), str(file), level, str(repeats), json.dumps(limits), *names])
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="session", params=["as_root", "as_ordinary_user"])
+@pytest.fixture(scope="session", params=EVERYBODY)
 def attacker(request, world):
     """Whoever runs the platform: the administrator, or an ordinary user."""
-    if request.param == "as_root" and os.getuid() != 0:
-        pytest.skip("not the administrator")
-    uid = ORDINARY if request.param == "as_ordinary_user" and os.getuid() == 0 else os.getuid()
+    uid = uid_of(request.param)
     home = Path(world["folder"]) / f"home-{uid}"
     # Made anew for every file of tests: where files run side by side, both attackers are asked for in turn.
     (home / "runs" / "other").mkdir(parents=True, exist_ok=True)
@@ -95,6 +103,9 @@ def attacker(request, world):
         "bomb_bytes": 128 * 2**20,
     }
     (home / "world.json").write_text(json.dumps(world | mine))
+    for number in range(AT_ONCE):  # who attacks beside others has shared memory of its own, and removes it at the end
+        own = {"segment": mine["segment"] + (number + 1) * 2**17}
+        (home / f"world-{number}.json").write_text(json.dumps(world | mine | own))
     for path in (home, *home.rglob("*")):
         os.chown(path, uid, uid)
         path.chmod(0o700 if path.is_dir() else 0o600)

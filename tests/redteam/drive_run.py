@@ -3,7 +3,7 @@ Run the hostile trainer as a job of a real home, as the user this is started as:
 
     python drive_run.py FOLDER WORLD.json ASKED.json
 
-ASKED: `names`, `rounds`, `delay`, `policy` (a text in which PORT is that of a service of this
+ASKED: `names`, `rounds`, `delay`, `seed`, `policy` (a text in which PORT is that of a service of this
 program's own), `ways`, `job` (fields of the job's spec). Prints one JSON document: what the
 trainer found, its job's report, the receipt's lines, and the page.
 """
@@ -34,7 +34,7 @@ from intramural.service.jobs import show_job  # noqa: E402 - as above
 from intramural.service.policies import set_policy  # noqa: E402 - as above
 from living import files_of  # noqa: E402 - found by the line before
 
-SECONDS = 30
+SECONDS = 120
 LIBC = ctypes.CDLL(None)
 
 
@@ -94,10 +94,16 @@ def run(home, fields):
             with tempfile.TemporaryDirectory(dir=home) as place:
                 export_artifact(member(home), artifact.id, Path(place) / "out")
                 said[kind.value] = (Path(place) / "out" / name).read_text()
-    time.sleep(0.1)
-    receipts = ((path, content) for path, content in files_of(home / "walls") if path.name.startswith("receipt"))
-    said["in_clear"] = [str(path.relative_to(home)) for path, content in receipts if b'"attempt"' in content]
+    deadline = time.monotonic() + SECONDS  # the walls' folder goes soon after the end was recorded
+    while (in_clear := receipts_in_clear(home)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    said["in_clear"] = in_clear
     return said
+
+
+def receipts_in_clear(home):
+    receipts = ((path, content) for path, content in files_of(home / "walls") if path.name.startswith("receipt"))
+    return [str(path.relative_to(home)) for path, content in receipts if b'"attempt"' in content]
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 A trainer behind the contract that is hostile: it tries every probe and every way out, and leaves what it found.
 
 It learns what to attack from an `asked.json` on Python's path: `world`, `names` of probes,
-`rounds`, `delay`, and `ways`, each a host and port to ask the proxy for and the name that
-its TLS greeting says.
+`rounds`, `delay`, `seed` (of the order of the probes and of the pauses before each), and `ways`,
+each a host and port to ask the proxy for and the name that its TLS greeting says.
 """
 
 import contextlib
@@ -22,7 +22,6 @@ from intramural.workloads.run_keys import files_of
 
 PROXY = ("127.0.0.1", 3128)
 SECONDS = 5
-DELAYS = random.SystemRandom()
 
 
 def main(run: Path) -> int:
@@ -31,7 +30,11 @@ def main(run: Path) -> int:
     spec = WorkloadSpec.model_validate_json((run / "spec.json").read_bytes())
     _, files = files_of(spec)
     world = probes.World(asked["world"])
-    found = [{name: tried(name, world, asked["delay"]) for name in asked["names"]} for _ in range(asked["rounds"])]
+    chance, names = random.Random(asked["seed"]), asked["names"]  # noqa: S311 - moments of a test
+    found = [
+        {name: tried(name, world, chance.uniform(0, asked["delay"])) for name in chance.sample(names, len(names))}
+        for _ in range(asked["rounds"])
+    ]
     ways = [through(*each) for each in asked["ways"]]
     said = {"found": found, "ways": ways, "around": around(), "processes": processes(), "uid": os.getuid()}
     (run / "outputs" / "adapter").mkdir(parents=True)
@@ -44,7 +47,7 @@ def main(run: Path) -> int:
 
 
 def tried(name, world, delay):
-    time.sleep(DELAYS.uniform(0, delay))
+    time.sleep(delay)
     try:
         getattr(probes, name)(world)
     except (OSError, MemoryError) as error:

@@ -31,8 +31,17 @@ def main(run):
 DISK = 128 * 2**20
 
 
+GIVEN = "TEST_DISK"
+"""Names an empty disk of that size, for a user who has no right to mount one."""
+
+
 @pytest.fixture
 def disk(tmp_path):
+    if GIVEN in os.environ:
+        yield Path(os.environ[GIVEN])
+        for each in Path(os.environ[GIVEN]).iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        return
     with a_disk(tmp_path / "disk", f"size={DISK}") as folder:
         yield folder
 
@@ -49,7 +58,7 @@ def test_a_run_is_ended_before_it_fills_the_disk(disk, tmp_path, level):
     executor = LocalExecutor(home, environment, warm=False, entry="filler:main", level=level)
 
     executor.submit("run_1", home / "runs" / "run_1", JobSpec(name="n", base="b", data="d"))
-    status = until(lambda: (found := executor.poll(["run_1"])["run_1"]).phase is Phase.ENDED and found)
+    status = until(lambda: (found := executor.poll(["run_1"])["run_1"]).phase is Phase.ENDED and found, seconds=60)
 
     outcome, failure = classify(status, None, "")
     assert (outcome, failure.cause) == (Outcome.FAILED, Cause.DISK_FULL)
@@ -64,7 +73,7 @@ def test_a_disk_that_was_almost_full_before_ends_no_run(disk, tmp_path):
 
     wish = Confinement(run_directory=str(disk / "run"))
     confined = launch(["/bin/sleep", "0.6"], wish, folder=tmp_path / "walls", level=Level.NAMESPACES)
-    assert confined.wait(10)
+    assert confined.wait(60)
 
     receipt = read_receipt(tmp_path / "walls")
     assert (receipt.exit_code, receipt.stopped_for, receipt.limits["disk"]) == (0, None, "supervisor")
@@ -75,13 +84,13 @@ def test_the_disk_is_watched_after_the_run_directory_was_renamed(disk, tmp_path)
     (tmp_path / "walls").mkdir()
 
     confined = launch(
-        ["/bin/sleep", "30"], Confinement(run_directory=str(disk / "spare")), folder=tmp_path / "walls", level=Level.NAMESPACES
+        ["/bin/sleep", "600"], Confinement(run_directory=str(disk / "spare")), folder=tmp_path / "walls", level=Level.NAMESPACES
     )
     (disk / "spare").rename(disk / "run")
     (disk / "filled").write_bytes(bytes(free(disk) - 2**20))
 
-    assert confined.wait(10)
-    receipt = until(lambda: (found := read_receipt(tmp_path / "walls")).complete and found)
+    assert confined.wait(60)
+    receipt = until(lambda: (found := read_receipt(tmp_path / "walls")).complete and found, seconds=60)
     assert receipt.stopped_for == "disk"
 
 
@@ -91,15 +100,15 @@ def test_a_run_whose_directory_was_removed_ends(tmp_path, level):
         (tmp_path / name).mkdir()
 
     confined = launch(
-        ["/bin/sleep", "30"],
+        ["/bin/sleep", "600"],
         Confinement(run_directory=str(tmp_path / "run"), required=Level.LANDLOCK),
         folder=tmp_path / "walls",
         level=level,
     )
     shutil.rmtree(tmp_path / "run")
 
-    assert confined.wait(10)
-    receipt = until(lambda: (found := read_receipt(tmp_path / "walls")).complete and found)
+    assert confined.wait(60)
+    receipt = until(lambda: (found := read_receipt(tmp_path / "walls")).complete and found, seconds=60)
     assert (receipt.exit_code, receipt.stopped_for) == (128 + 9, None)
 
 

@@ -21,7 +21,7 @@ def left(tmp_path):
     (tmp_path / "secret").write_text("secret")
     command = ["/bin/sh", "-c", LEFT, "sh", str(tmp_path / "secret")]
     confined = launch(command, Confinement(), folder=tmp_path, level=Level.NAMESPACES)
-    assert confined.wait(10)
+    assert confined.wait(60)
     yield confined.run
     confined.close()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import random
 import socket
 import ssl
 import sys
@@ -12,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from chance import seeded
 from intramural.domain.confinement import Confinement, Destination, Level
 from intramural.domain.receipt import Refusal
 from intramural.walls.launch import launch
 from intramural.walls.receipts import read_receipt
 
 CLIENT = Path(__file__).with_name("client.py")
-REPEATS = 3
-DELAYS = random.SystemRandom()
+REPEATS = 20
 
 
 @pytest.fixture
@@ -71,9 +70,9 @@ def ask(tmp_path, steps, *egress):
         )
         confined = launch(command, wish, folder=tmp_path, level=Level.NAMESPACES, output=said.fileno(), hold=True)
         (confined.run / "steps.json").write_text(json.dumps(script))
-        time.sleep(DELAYS.uniform(0, 0.03))
+        time.sleep(seeded().uniform(0, 0.03))
         confined.release()
-        assert confined.wait(30)
+        assert confined.wait(60)
         confined.close()
         said.seek(0)
         text = said.read()
