@@ -28,7 +28,7 @@ def free_port():
 
 
 @contextlib.contextmanager
-def a_server(command, answers, *, log, env=None, seconds=60):
+def a_server(command, answers, *, log, env=None, seconds=300):
     """Run *command* until the block ends; wait until *answers* says that it serves."""
     with open(log, "wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=env)
@@ -49,7 +49,7 @@ def serves(url, ok=(200,)):
 
     def ask():
         try:
-            return urllib3.request("GET", url, timeout=1, retries=False).status in ok
+            return urllib3.request("GET", url, timeout=20, retries=False).status in ok
         except urllib3.exceptions.HTTPError:
             return False
 
