@@ -27,7 +27,7 @@ class Losing:
         return []
 
     def explain_job(self, job_id):
-        return SimpleNamespace(state=JobState.RUNNING, summary="runs")
+        return SimpleNamespace(state=JobState.RUNNING, summary="runs", waiting_since=None)
 
 
 def test_an_interrupt_that_a_library_would_lose_ends_the_following():
