@@ -7,6 +7,7 @@ Each command is a process of its own, started as a shell would; those that do no
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -178,8 +179,9 @@ class Story(Caller):
 
     def _approve(self) -> None:
         """Sign a request with a key that is on no list of approvers."""
-        if (program := shutil.which("ssh-keygen")) is None:
-            self._watch.unread.add("what `approve` does: there is no ssh-keygen here")
+        program = shutil.which("ssh-keygen")
+        if program is None or not _has_account():
+            self._watch.unread.add("what `approve` does: it needs ssh-keygen, and that an account of the user's")
             return
         key = self._here / "key"
         subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=MOST_SECONDS)
@@ -263,3 +265,10 @@ class Story(Caller):
         self.call("data", "shred", "counted", "--yes", code=2)
         self.call("data", "shred", "rows", "--yes")
         self.call("data", "sample", "rows", code=2)
+
+
+def _has_account() -> bool:
+    try:
+        return bool(pwd.getpwuid(os.getuid()))
+    except KeyError:
+        return False
