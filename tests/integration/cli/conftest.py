@@ -44,6 +44,8 @@ def quiet_home(platform, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     shutil.copytree(platform / "home" / "vault", home / "vault", copy_function=os.link)
+    (home / "keys").mkdir(mode=0o700)
+    shutil.copy(platform / "home" / "keys" / "records.key", home / "keys")
     copy_store(platform / "home" / "intramural.db", home / "intramural.db")
     monkeypatch.setenv("INTRAMURAL_HOME", str(home))
     monkeypatch.setenv("INTRAMURAL_WARM", "false")
