@@ -23,7 +23,8 @@ FOLDER = Path(".demo")
 BASE = "smollm2-135m-instruct"
 DATA = "demo-tickets"
 JOB = "tickets-router"
-ROWS = int(os.environ.get("DEMO_ROWS", "800"))
+ROWS = int(os.environ.get("DEMO_ROWS", "3000"))
+"""Thousands are read and checked in seconds; the job trains on 720 of them, because `tune.yaml` bounds its steps."""
 SEED = 7
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     os.environ["INTRAMURAL_HOME"] = str((FOLDER / "home").absolute())
     tickets = FOLDER / "tickets.jsonl"
-    print(f"\nMaking {ROWS} support tickets of an invented company: {tickets}", flush=True)
+    print(f"\nMaking {ROWS:,} support tickets of an invented company: {tickets}", flush=True)
     write_tickets(tickets, ROWS, SEED)
     if BASE not in {each["name"] for each in answer("model", "list")}:
         step("model", "add", BASE, "--starter", BASE)
@@ -44,7 +45,8 @@ def main() -> int:
         print(f"\nJob {running[0]['id']} of an earlier call is still under way.", flush=True)
         step("watch", running[0]["id"])
     else:
-        print(f"\n{answer('run', 'demo/tune.yaml', '--dry-run')['checks'][-1]}", flush=True)
+        checks = answer("run", "demo/tune.yaml", "--dry-run")["checks"]
+        print("", *[each for each in checks if "confined" in each], sep="\n", flush=True)
         step("run", "demo/tune.yaml", "--wait")
     job = answer("ps")[0]
     report = FOLDER / "report.html"
@@ -68,8 +70,18 @@ def step(*words: str) -> None:
 
 
 def answer(*words: str) -> Any:
-    """Return the JSON document that a command prints."""
-    return json.loads(subprocess.run(command((*words, "--json")), check=True, stdout=subprocess.PIPE).stdout)
+    """Return the JSON document that a command prints; where that is an error, tell it and leave with its exit code."""
+    done = subprocess.run(command((*words, "--json")), check=False, stdout=subprocess.PIPE)
+    try:
+        document = json.loads(done.stdout)
+    except ValueError:
+        document = {"error": {"message": f"It said nothing and ended with {done.returncode}.", "hint": None}}
+    if isinstance(document, dict) and "error" in document:
+        print(f"\n`intramural {shlex.join(words)}` failed: {document['error']['message']}", file=sys.stderr)
+        if document["error"]["hint"]:
+            print(f"→ {document['error']['hint']}", file=sys.stderr)
+        sys.exit(max(done.returncode, 1))
+    return document
 
 
 if __name__ == "__main__":
