@@ -15,7 +15,7 @@ from intramural.app.readers import LIMITS
 from intramural.domain.confinement import Level
 from intramural.domain.findings import FindingKind, Treatment
 from intramural.errors import InvalidInput, Unavailable
-from intramural.intake import crew
+from intramural.intake import member
 from intramural.intake.add import IngestOptions, ingest, score_sample
 from intramural.intake.crew import Team
 from intramural.intake.findings.screen import Screener, Screening
@@ -137,7 +137,7 @@ def test_an_answer_that_makes_no_sense_ends_the_work_and_leaves_nothing(tmp_path
 
 
 def test_a_reader_that_says_nothing_is_not_waited_for_without_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(crew, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(member, "SILENT_SECONDS", 0.5)
 
     with pytest.raises(Unavailable, match="said nothing"):
         add(tmp_path, taken_over(tmp_path, "time.sleep(600)", closed="/", port=1))

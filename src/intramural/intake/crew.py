@@ -8,50 +8,32 @@ nothing for long, or what makes no sense, ends the work.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import select
-import socket
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from intramural.errors import InvalidInput, Unavailable
+from intramural.errors import InvalidInput
 from intramural.intake.findings.scanner import anchors
 from intramural.intake.findings.screen import Screening
 from intramural.intake.findings.secrets import compile_rules, gates
 from intramural.intake.labelled import Compared, compared_from
-from intramural.intake.pieces import HEAD, MOST_BYTES, FrameKind, Piece, not_believed, piece_from
+from intramural.intake.member import END_SECONDS, Member, Start
+from intramural.intake.pieces import HEAD, FrameKind, Piece, not_believed, piece_from
 from intramural.intake.reading import ReadAs
 from intramural.intake.sources import SourceFile
 from intramural.intake.worker import PIECE_BYTES, RULES_READY, Orders, Reader, Task
 
-PROGRAM = "intramural.intake.worker"
 WORTH_SHARING = 4 << 20
 """Bytes of a source from which on it pays to start more than one worker."""
 MOST_WORKERS = 16
 AHEAD = 4
 """Files that are handed out before they are asked for."""
-PIPE_BYTES = 1 << 20
-SILENT_SECONDS = 300.0
-"""How long a worker may take for a piece."""
 _LONGEST = 600
-
-
-class Start(Protocol):
-    """Starts programs of ours within walls; the intake does not know how that is done."""
-
-    def __call__(
-        self, module: str, arguments: Sequence[str], *, pass_fds: Sequence[int], read_only: Sequence[str]
-    ) -> AbstractContextManager[object]:
-        """Run `python -m MODULE ARGUMENTS` with nothing but *pass_fds* until the block ends."""
-
 
 Read = Callable[[SourceFile], Iterator[Piece]]
 """Yields the pieces of the next file. Raises `InvalidInput` for one that cannot be read."""
@@ -66,11 +48,19 @@ class Team:
     A start takes some tenths of a second: begin it before what else there is to do.
     """
 
-    def __init__(self, start: Start, source: Iterable[SourceFile] = (), *, rules: Path | None = None, size: int = 0) -> None:
+    def __init__(
+        self,
+        start: Start,
+        source: Iterable[SourceFile] = (),
+        *,
+        rules: Path | None = None,
+        size: int = 0,
+        end_seconds: float = END_SECONDS,
+    ) -> None:
         """Have as many workers as pay for *source*, or *size*; *rules* keeps compiled patterns, and is all they can see."""
-        self._start, self.rules = start, rules
+        self._start, self.rules, self._end_seconds = start, rules, end_seconds
         self._size = size or _worth(source)
-        self.members: list[_Worker] = []
+        self.members: list[Member] = []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Team:
@@ -79,11 +69,13 @@ class Team:
             self.rules.mkdir(mode=0o700, exist_ok=True)
         with contextlib.ExitStack() as stack:
             for _ in range(self._size):
-                self.members.append(stack.enter_context(_Worker(self._start, self.rules)))
+                self.members.append(stack.enter_context(Member(self._start, self.rules, self._end_seconds)))
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for each in self.members:
+            each.part()  # they end beside each other
         self._stack.close()
 
 
@@ -140,7 +132,7 @@ def _here(orders: Orders, wanted: FrameKind, decode: Decode[T]) -> Callable[[Sou
 class _Handing:
     """Hands files to workers some time before they are read, and reads what comes back in the files' order."""
 
-    def __init__(self, team: list[_Worker], source: Iterable[SourceFile], rules: Path | None) -> None:
+    def __init__(self, team: list[Member], source: Iterable[SourceFile], rules: Path | None) -> None:
         self._team, self._rules = team, rules
         self._coming = enumerate(source)
         self._handed: deque[Task] = deque()
@@ -173,7 +165,7 @@ class _Handing:
                 worker.give(task, file)
             self._handed.append(task)
 
-    def _next(self, worker: _Worker) -> tuple[bytes, bytes]:
+    def _next(self, worker: Member) -> tuple[bytes, bytes]:
         while True:
             kind, body = worker.take()
             if kind != FrameKind.RULES.value:
@@ -201,103 +193,3 @@ def _plain(said: Any) -> str:
     if type(said) is not str:
         raise TypeError
     return "".join(each if each.isprintable() else "\ufffd" for each in said[:_LONGEST])
-
-
-class _Worker:
-    """One worker, as those see it who talk with it; starts in a thread, so that others start beside it."""
-
-    def __init__(self, start: Start, rules: Path | None) -> None:
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        answers, output = os.pipe()
-        with contextlib.suppress(PermissionError):  # the user's pipes may have all the room they may have
-            fcntl.fcntl(answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._channel, self._answers = here, os.fdopen(answers, "rb", buffering=0)
-        self._theirs = (there.detach(), output)
-        self._manager = start(
-            PROGRAM, [*map(str, self._theirs)], pass_fds=self._theirs, read_only=[str(rules)] if rules is not None else []
-        )
-        self._failed: BaseException | None = None
-        self._thread = threading.Thread(target=self._begin, daemon=True)
-
-    def __enter__(self) -> _Worker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        if self._failed is None:
-            self._manager.__exit__(None, None, None)
-        self._channel.close()
-        self._answers.close()
-
-    def _begin(self) -> None:
-        try:
-            self._manager.__enter__()
-        except BaseException as error:
-            self._failed = error
-        finally:
-            for each in self._theirs:
-                os.close(each)
-
-    def order(self, orders: Orders) -> None:
-        """Wait until it is there, and say what it is to do. Raises what kept it from starting."""
-        self._thread.join()
-        if self._failed is not None:
-            raise self._failed
-        with _in_memory(json.dumps(orders.document()).encode()) as said:
-            self._send(b"orders", said)
-
-    def give(self, task: Task, file: SourceFile) -> None:
-        """Hand over one file."""
-        opened = file.open()
-        try:
-            self._send(json.dumps(task).encode(), opened)
-        finally:
-            if file.path is not None:
-                opened.close()
-
-    def tell(self, word: bytes) -> None:
-        """Say a word."""
-        self._send(word, None)
-
-    def _send(self, message: bytes, opened: BinaryIO | None) -> None:
-        try:
-            socket.send_fds(self._channel, [message], [] if opened is None else [opened.fileno()])
-        except (BrokenPipeError, ConnectionResetError):
-            raise _ended() from None
-
-    def take(self) -> tuple[bytes, bytes]:
-        """Return the kind and the body of the next frame."""
-        kind, size = HEAD.unpack(self._exactly(HEAD.size))
-        if size > MOST_BYTES:
-            raise not_believed()
-        return kind, self._exactly(size)
-
-    def _exactly(self, size: int) -> bytes:
-        parts, left = [], size
-        while left:
-            if not select.select([self._answers], [], [], SILENT_SECONDS)[0]:
-                raise Unavailable(
-                    f"The process that reads the file said nothing for {SILENT_SECONDS:.0f} seconds.",
-                    hint="The file may have been made to keep it busy; look at it, or try again.",
-                )
-            part = self._answers.read(min(left, PIPE_BYTES))
-            if not part:
-                raise _ended()
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
-
-
-def _ended() -> Unavailable:
-    return Unavailable(
-        "The process that reads the file ended before it was done.",
-        hint="The file may hold what no reader can bear, or memory ran out; `free -h` tells.",
-    )
-
-
-def _in_memory(content: bytes) -> BinaryIO:
-    file = open(os.memfd_create("orders", os.MFD_CLOEXEC), "w+b", buffering=0)  # noqa: SIM115 - the caller closes it
-    file.write(content)
-    file.seek(0)
-    return file
