@@ -23,7 +23,7 @@ from pathlib import Path
 
 import click
 
-from intramural.cli import main
+from intramural.cli.commands import COMMANDS, call, command
 from intramural.cli.exit_codes import ExitCode
 from intramural.domain.asking import ProfileField
 from intramural.domain.profile import FIELDS
@@ -91,7 +91,7 @@ EXIT_WORDS = {
     ExitCode.INTEGRITY: "bytes are not what their digest says, or a run met such; a proof failed; a drill found a difference",
     ExitCode.LIMIT: "too little memory or disk, or a time-out",
     ExitCode.UNAVAILABLE: "something is away, or a fault of our own",
-    ExitCode.INTERRUPTED: "Ctrl-C; a job that was followed goes on",
+    ExitCode.INTERRUPTED: "Ctrl-C; nothing is half done, and a job that was followed goes on",
 }
 
 
@@ -99,7 +99,7 @@ def schema(name: str = "tune") -> str:
     """Return what `intramural schema NAME` prints."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main.run(["schema", name])
+        call(["schema", name])
     return out.getvalue()
 
 
@@ -130,11 +130,11 @@ def commands() -> str:
     """Return the reference of the command line."""
     exits = [f"| {code.value} | {EXIT_WORDS[code]} |" for code in ExitCode]
     parts = ["# The command line", DO_NOT_EDIT, COMMANDS_INTRO, "## Exit codes", _table("code", exits)]
-    context = click.Context(main.command, info_name="intramural")
-    for title, section in main.COMMANDS.items():
+    context = click.Context(command, info_name="intramural")
+    for title, section in COMMANDS.items():
         parts.append(f"## {title}")
         for name in section:
-            parts += _command(main.command, name, context)
+            parts += _command(command, name, context)
     return "\n\n".join(parts) + "\n"
 
 

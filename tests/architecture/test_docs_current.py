@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from intramural.cli.main import command
+from intramural.cli.commands import command
 from intramural.domain.spec import JobSpec
 
 HOUSE = Path(__file__).parents[2]

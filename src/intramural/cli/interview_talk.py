@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
+from intramural.cli import interrupts
 from intramural.cli.exit_codes import ExitCode
 from intramural.cli.output import in_colour, note, printable
 from intramural.domain.answers import is_unknown
@@ -84,6 +85,7 @@ class Talk:
         except (EOFError, Quit):
             pass
         except KeyboardInterrupt:
+            interrupts.end()
             code = ExitCode.INTERRUPTED
         self._close()
         return code

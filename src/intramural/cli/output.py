@@ -56,9 +56,11 @@ def write_bytes(content: bytes, target: Path | None) -> None:
     try:
         beside.write_bytes(content)
         beside.replace(target)
-    except OSError as error:
+    except BaseException as error:
         if is_new:
             beside.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         reason = os.strerror(error.errno or 0)
         raise InvalidInput(f"{target} cannot be written: {reason}.", hint="Choose another place for the file.") from error
     note(f"Written to {target}.")

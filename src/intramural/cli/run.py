@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from intramural.cli import interrupts
 from intramural.cli.exit_codes import ExitCode, ending_code
 from intramural.cli.follow import follow
 from intramural.cli.output import in_colour, json_option, note, printable, write_json, write_text
@@ -51,6 +52,7 @@ def run(file: Path, overrides: tuple[str, ...], dry_run: bool, wait: bool | None
             return ExitCode.OK
         return wait_for(client, job, as_json=as_json)
     except KeyboardInterrupt:
+        interrupts.end()
         note(f"\nThe job goes on. Follow it: intramural watch {job.id}   End it: intramural cancel {job.id}")
         return ExitCode.INTERRUPTED
 

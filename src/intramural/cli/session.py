@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+from intramural.cli import interrupts
+
 if TYPE_CHECKING:
     from intramural.client.client import Client
 
@@ -18,7 +20,10 @@ def connect() -> Client:
     gc.freeze()
     gc.enable()
     close_memory()
-    return open_client()
+    interrupts.obey()
+    client = open_client()
+    interrupts.obey()
+    return client
 
 
 def wake_scheduler() -> None:

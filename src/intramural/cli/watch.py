@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from intramural.cli import interrupts
 from intramural.cli.exit_codes import ExitCode, ending_code
 from intramural.cli.follow import follow
 from intramural.cli.output import json_option, note, write_json
@@ -46,6 +47,7 @@ def watch(job: str, as_json: bool) -> int:
             with following() as follower:
                 follow(client, job_id, show=lambda each: follower.show(each.event), idle=follower.idle)
     except KeyboardInterrupt:
+        interrupts.end()
         note("\nThe job goes on.")
         return ExitCode.INTERRUPTED
     report = client.show_job(job_id)

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from intramural import errors
+from intramural.cli.commands import COMMANDS, command
 from intramural.cli.exit_codes import ExitCode, ending_code, exit_code
-from intramural.cli.main import COMMANDS, command, run
+from intramural.cli.main import run
 from intramural.cli.output import fault, printable, printable_lines, table
 from intramural.domain.cause import Cause
 from intramural.domain.job import JobState
