@@ -53,8 +53,8 @@ format: $(VENV)/.dev ## Format the code and mend what can be mended
 
 bench: bench-start bench-walls bench-audit bench-intake bench-train bench-measure ## Every benchmark
 
-bench-train: $(VENV)/.bench ## Training speed against TRL, and LLaMA-Factory when installed
-	$(BIN)/python bench/bench_train.py
+bench-train: $(VENV)/.bench ## Training speed against TRL, and LLaMA-Factory when installed; CURVE=200: the loss curves
+	$(BIN)/python bench/bench_train.py $(if $(CURVE),--curve $(CURVE))
 
 bench-intake: $(VENV)/.bench ## Intake speed against plain json.loads, the rules against Presidio's
 	$(BIN)/python bench/bench_intake.py

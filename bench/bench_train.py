@@ -6,13 +6,16 @@ example's every token counted once per example, none of padding), the ratio to T
 plain configuration round by round, the share of the machine's limit, peak memory and the
 time to the first pass. The limit is 4·N FLOPs per token (forward 2·N, gradient of the
 activations 2·N; the frozen weights get none) over the matrix rate measured here.
-On a GPU both use bf16, and memory is what they reserved of the GPU.
-`--curve STEPS` compares losses instead: same batches in the same order.
+On a GPU both use bf16, and memory is what they reserved of the GPU. It also tells how long
+a checkpoint held the training back, and what share that is of the time the checkpoint took.
+`--curve STEPS` compares losses instead: same batches in the same order and the same rates,
+beside the noise that two seeds of TRL make, with a verdict.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import shutil
@@ -25,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import loss_curves
 import made_rows
 
 from intramural.app.model_builder import ProcessModelBuilder
@@ -41,6 +45,10 @@ WORK = HERE.parent / ".bench"
 STARTER = "smollm2-135m-instruct"
 NOTHING = "sha256:" + "0" * 64
 RATE = 2e-4
+CHECKPOINT_SECONDS = 300
+"""From one to the next, by default."""
+SEED, OTHER_SEED = 7, 8
+WARMUP = 0.05
 
 
 def main() -> None:
@@ -53,7 +61,11 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a model folder; default: the starter model")
     parser.add_argument("--curve", type=int, default=0, metavar="STEPS", help="compare losses over STEPS steps on tickets")
     parser.add_argument(
-        "--llama-factory", type=Path, metavar="PYTHON", help="the Python of an environment that has LLaMA-Factory"
+        "--llama-factory",
+        type=Path,
+        metavar="PYTHON",
+        default=sys.executable if importlib.util.find_spec("llamafactory") else None,
+        help="the Python of an environment that has LLaMA-Factory; by default this one, where it has it",
     )
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
@@ -73,6 +85,8 @@ def main() -> None:
             compare_llama_factory(
                 kind, options.llama_factory, model, file, options.rounds, options.steps, options.batch, dtype, options.threads
             )
+        else:
+            print("  LLaMA-Factory is not installed here: --llama-factory PYTHON names an environment that has it.\n")
 
 
 def compare(
@@ -98,7 +112,20 @@ def compare(
         print(f"  {name:26}{speed:10.1f}{speed / limit:10.2f}{memory:10.2f}{start:14.1f}")
     ratios = [a["tokens_per_second"] / b["tokens_per_second"] for a, b in zip(found["ours"], found[top], strict=True)]
     listed = ", ".join(f"{each:.2f}" for each in ratios)
-    print(f"  ratio to TRL's best ({top}): {listed}; median {statistics.median(ratios):.2f}\n")
+    print(f"  ratio to TRL's best ({top}): {listed}; median {statistics.median(ratios):.2f}")
+    print_checkpoints([each for result in found["ours"] for each in result["checkpoints"]])
+
+
+def print_checkpoints(written: list[dict[str, Any]]) -> None:
+    """Print how long the training thread waited for the run's own checkpoints, and what share of their time that is."""
+    blocked = statistics.median(each["blocked_seconds"] for each in written)
+    whole = statistics.median(each["blocked_seconds"] + each["write_seconds"] for each in written)
+    size = statistics.median(each["size_bytes"] for each in written) / 2**20
+    print(
+        f"  checkpoints: {len(written)} of {size:.1f} MiB; the training waited {1000 * blocked:.1f} ms, "
+        f"{100 * blocked / whole:.0f} % of the {1000 * whole:.0f} ms that one takes; "
+        f"{100 * blocked / CHECKPOINT_SECONDS:.4f} % of a training with one every {CHECKPOINT_SECONDS // 60} minutes\n"
+    )
 
 
 def compare_llama_factory(
@@ -126,33 +153,29 @@ def best(found: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def compare_curves(model: Path, steps: int, batch: int, dtype: str, threads: int) -> None:
-    """Train both on the same batches in the same order and print how far their losses lie apart."""
+    """Train both on the same batches in the same order, TRL with two seeds, and print how far their losses lie apart."""
     file = rows_of("tickets", steps * batch)
-    mine = ours(model, file, steps, batch, threads)
+    mine = ours(model, file, steps, batch, threads, warmup=0.0)  # both count its steps differently: TRL's first has a rate of 0
     # TRL reads rows in order; ours permutes them, so TRL is given the order that ours used.
     lines = file.read_text().splitlines()
     file.with_suffix(".ordered").write_text("".join(lines[each] + "\n" for each in order_of(len(lines), batch)))
-    theirs = trl(model, file.with_suffix(".ordered"), steps, batch, "one-by-one", dtype, threads)
-    gaps = [abs(a - b) for a, b in zip(mine["losses"], theirs["losses"], strict=True)]
-    tail = steps // 4
-    speeds = f"ours {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
-    print(f"{steps} steps of {batch} tickets; tokens/s: {speeds}")
-    print(f"loss, first step: ours {mine['losses'][0]:.4f}, TRL {theirs['losses'][0]:.4f}")
-    print(
-        f"loss, mean of the last {tail}: ours {statistics.mean(mine['losses'][-tail:]):.4f}, "
-        f"TRL {statistics.mean(theirs['losses'][-tail:]):.4f}"
+    theirs, other = (
+        trl(model, file.with_suffix(".ordered"), steps, batch, "one-by-one", dtype, threads, seed=seed, warmup=0.0)
+        for seed in (SEED, OTHER_SEED)
     )
-    print(f"step by step difference: mean {statistics.mean(gaps):.4f}, largest {max(gaps):.4f}")
+    speeds = f"intramural {mine['tokens_per_second']:.0f}, TRL {theirs['tokens_per_second']:.0f}"
+    print(f"{steps} steps of {batch} tickets; tokens/s: {speeds}")
+    print("\n".join(loss_curves.compared(mine["losses"], theirs["losses"], other["losses"])))
 
 
 def order_of(count: int, batch: int) -> list[int]:
     from intramural.workloads.passes import Plan  # noqa: PLC0415
 
-    plan = Plan(count, -(-count // batch), batch, 7)
+    plan = Plan(count, -(-count // batch), batch, SEED)
     return [each for step in range(plan.total_steps) for each in plan.step_examples(step)]
 
 
-def ours(model: Path, file: Path, steps: int, batch: int, threads: int) -> dict[str, Any]:
+def ours(model: Path, file: Path, steps: int, batch: int, threads: int, *, warmup: float = WARMUP) -> dict[str, Any]:
     """Run the product's workload on a run directory and read its events."""
     folder = WORK / "run"
     shutil.rmtree(folder, ignore_errors=True)
@@ -165,7 +188,14 @@ def ours(model: Path, file: Path, steps: int, batch: int, threads: int) -> dict[
             "name": "bench",
             "base": "bench",
             "data": "bench",
-            "train": {"steps": steps, "effective_batch": batch, "learning_rate": RATE, "sequence_length": 1024},
+            "train": {
+                "steps": steps,
+                "effective_batch": batch,
+                "learning_rate": RATE,
+                "warmup": warmup,
+                "sequence_length": 1024,
+                "seed": SEED,
+            },
             "evaluate": {"before": False},
             "resources": {"threads": threads},
         }
@@ -195,14 +225,27 @@ def ours(model: Path, file: Path, steps: int, batch: int, threads: int) -> dict[
         "first_pass_seconds": next(each["seconds_since_submit"] for each in events if each["type"] == "first_pass"),
         "peak_memory_bytes": outcome["peak_gpu_memory_bytes"] or outcome["peak_memory_bytes"],
         "losses": [each["loss"] for each in done],
+        "checkpoints": [each for each in events if each["type"] == "checkpoint"],
     }
 
 
-def trl(model: Path, file: Path, steps: int, batch: int, way: str, dtype: str, threads: int) -> dict[str, Any]:
+def trl(
+    model: Path,
+    file: Path,
+    steps: int,
+    batch: int,
+    way: str,
+    dtype: str,
+    threads: int,
+    *,
+    seed: int = SEED,
+    warmup: float = WARMUP,
+) -> dict[str, Any]:
     """Run plain TRL in a process of its own."""
     command = [sys.executable, "-W", "ignore", str(HERE / "peer_trl.py"), "--model", str(model), "--rows", str(file)]
     command += ["--out", str(WORK / "trl"), "--steps", str(steps), "--batch", str(batch), "--way", way, "--dtype", dtype]
-    command += ["--rate", str(RATE), "--threads", str(threads)]
+    command += ["--rate", str(RATE), "--threads", str(threads), "--seed", str(seed)]
+    command += ["--warmup", str(warmup)]
     return result_of(command, threads)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import time
 from pathlib import Path
@@ -20,16 +21,19 @@ parser.add_argument("--way", choices=["one-by-one", "flat", "packing", "padded"]
 parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
 parser.add_argument("--rate", type=float, required=True)
 parser.add_argument("--threads", type=int, required=True)
+parser.add_argument("--warmup", type=float, default=0.05, help="share of the steps over which the rate rises")
+parser.add_argument("--seed", type=int, default=7, help="of the adapters' first values; the rows come in their order")
 options = parser.parse_args()
 
 import torch  # noqa: E402
 from datasets import Dataset, disable_progress_bars  # noqa: E402
 from peft import LoraConfig  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback, set_seed  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 disable_progress_bars()
 torch.set_num_threads(options.threads)
+set_seed(options.seed)  # TRL makes the adapters before it sets its own
 rows = [json.loads(line)["messages"] for line in options.rows.read_text().splitlines()]
 examples = Dataset.from_list([{"prompt": each[:-1], "completion": each[-1:]} for each in rows])
 bf16 = options.dtype == "bf16"
@@ -45,7 +49,7 @@ config = SFTConfig(
     padding_free=options.way == "flat",
     learning_rate=options.rate,
     lr_scheduler_type="cosine",
-    warmup_steps=-(-options.steps // 20),
+    warmup_steps=math.ceil(options.warmup * options.steps),
     packing=options.way == "packing",
     bf16=bf16,
     gradient_checkpointing=False,
@@ -54,7 +58,7 @@ config = SFTConfig(
     report_to="none",
     logging_steps=1,
     save_strategy="no",
-    seed=7,
+    seed=options.seed,
     disable_tqdm=True,
     dataloader_num_workers=0,
 )

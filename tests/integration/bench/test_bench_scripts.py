@@ -13,6 +13,8 @@ BENCH = Path(__file__).parents[3] / "bench"
 NEEDS = {"bench_train.py": "trl", "bench_measure.py": "pandas"}
 """What a benchmark compares with, where that is a library that not everybody installs."""
 
+TRAIN_SAYS = ("ratio to TRL's best", "; the training waited ", "LLaMA-Factory")
+
 
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory):
@@ -27,8 +29,8 @@ def tiny_model(tmp_path_factory):
         ("bench_measure.py", ["--jobs", "20000", "--pandas-jobs", "20000"], "times the jobs/s of pandas"),
         ("bench_start.py", ["--rounds", "1"], "warm"),
         ("bench_walls.py", ["--rounds", "2"], "goal: below"),
-        ("bench_train.py", ["--rounds", "1", "--steps", "2", "--batch", "2", "--kind", "tickets"], "ratio to TRL's best"),
-        ("bench_train.py", ["--curve", "4", "--batch", "2"], "tokens/s"),
+        ("bench_train.py", ["--rounds", "1", "--steps", "2", "--batch", "2", "--kind", "tickets"], TRAIN_SAYS),
+        ("bench_train.py", ["--curve", "4", "--batch", "2"], "verdict: "),
     ],
     ids=["audit", "intake", "measure", "start", "walls", "train", "curve"],
 )
@@ -41,4 +43,5 @@ def test_a_benchmark_prints_its_figures(script, options, says, tiny_model):
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
 
     assert done.returncode == 0, done.stderr[-2000:]
-    assert says in done.stdout
+    for each in (says,) if isinstance(says, str) else says:
+        assert each in done.stdout
