@@ -106,7 +106,8 @@ def test_a_scheduler_that_dies_again_and_again_still_brings_every_job_to_one_end
         time.sleep(chance.uniform(0.2, 1.2) * 1.1 ** max(0, tried - QUIET_ROUNDS))
         kill_scheduler(home)
 
-    assert [(job_of(home, job).state, job_of(home, job).attempts) for job in waiting] == [(JobState.SUCCEEDED, 1)] * 3
+    ended = [(job_of(home, job).state, job_of(home, job).attempts) for job in waiting]
+    assert ended == [(JobState.SUCCEEDED, 1)] * 3, [(run.outcome, run.failure) for job in waiting for run in runs_of(home, job)]
 
 
 @SKIPPED_BY_OTHERS
