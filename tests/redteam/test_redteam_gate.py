@@ -183,9 +183,12 @@ def test_an_open_folder_is_not_passed(start, tmp_path):
 
 def test_the_environment_is_what_was_given_and_stays_out_of_command_lines(start, tmp_path):
     with open(tmp_path / "said", "w+") as said:
-        running = start("env; sleep 0.3", output=said.fileno(), environment={"MINE": "canary-e1"})
+        running = start(
+            "env; while ! test -e seen; do sleep 0.01; done", output=said.fileno(), environment={"MINE": "canary-e1"}
+        )
         numbers = (running.pid, running.first.pid, running.supervisor.pid)
         lines = b"".join(Path(f"/proc/{each}/cmdline").read_bytes() for each in numbers)
+        (running.run / "seen").touch()
 
         assert running.wait(60)
         said.seek(0)

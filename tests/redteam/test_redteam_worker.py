@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from intramural.domain.confinement import Level
 from intramural.errors import Refused, Unavailable
+from intramural.walls.confined import adopt
 from intramural.walls.worker import worker
 
 PROGRAM = """
@@ -43,7 +46,7 @@ def library(tmp_path, monkeypatch):
 
 
 def ask(library, world, level, then="end"):
-    """Return what the program found, how long it lived beyond the block, and the walls' folder."""
+    """Return what the program found, its walls, and where this side reached its run directory."""
     source, given = os.pipe()
     told, answer = os.pipe()
     os.write(given, b"foreign bytes")
@@ -56,12 +59,13 @@ def ask(library, world, level, then="end"):
             os.close(each)
         with open(told, "rb") as pipe:
             found = json.loads(pipe.read())
-    return found, confined
+        place = os.readlink(confined.run)
+    return found, confined, place
 
 
 @pytest.mark.parametrize("level", [Level.NAMESPACES, Level.LANDLOCK])
 def test_it_reads_what_it_was_handed_and_reaches_nothing_else(library, world, level):
-    found, _ = ask(library, world, level)
+    found, _, _ = ask(library, world, level)
 
     assert len(found.pop("others")) == 3  # the two, and the listing's own
     assert found == {"read": "foreign bytes", "secret": False, "network": False, "own": True, "variables": ["GIVEN"]}
@@ -69,16 +73,54 @@ def test_it_reads_what_it_was_handed_and_reaches_nothing_else(library, world, le
 
 @pytest.mark.parametrize("level", list(Level))
 def test_it_ends_with_the_block_and_leaves_nothing(library, world, level):
-    before = set(Path("/dev/shm").iterdir())  # noqa: S108 - it is looked at
+    _, confined, place = ask(library, world, level, "stay")
 
-    _, confined = ask(library, world, level, "stay")
-
-    until = time.monotonic() + 60
-    while confined.is_alive() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not confined.is_alive()
+    soon_gone(confined)
     assert not confined.folder.exists()
-    assert {each for each in Path("/dev/shm").iterdir() if each.name.startswith("intramural-")} <= before  # noqa: S108 - as above
+    assert not (place.startswith("/dev/shm/") and Path(place).exists())  # where no namespace held it  # noqa: S108
+
+
+STARTER = """
+import json, os, sys, tempfile, time
+from intramural.domain.confinement import Level
+from intramural.walls.worker import worker
+tempfile.tempdir = sys.argv[1]
+with worker("foreign", environment={"PYTHONPATH": sys.argv[2]}, level=Level(sys.argv[3])) as confined:
+    print(json.dumps([str(confined.folder), os.readlink(confined.run), confined.pid, confined.supervisor.pid]), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("level", list(Level))
+@pytest.mark.parametrize("does", ["stays", "ended"])
+def test_it_ends_and_leaves_nothing_when_who_started_it_is_killed(library, tmp_path, level, does):
+    (library / "foreign.py").write_text("import time; time.sleep(600)" if does == "stays" else "")
+    command = [sys.executable, "-c", STARTER, str(tmp_path), str(library), level.value]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
+        try:
+            folder, place, *numbers = json.loads(starter.stdout.readline())
+            confined = adopt(Path(folder))
+            if does == "ended":
+                assert soon(lambda: not (Path(f"/proc/{numbers[0]}").exists()))
+            assert confined.supervisor.is_alive()
+        finally:
+            starter.kill()
+
+    assert soon(lambda: not confined.supervisor.is_alive())
+    soon_gone(confined)
+    assert not Path(folder).exists()
+    assert not (place.startswith("/dev/shm/") and Path(place).exists())  # noqa: S108 - as above
+
+
+def soon(condition):
+    until = time.monotonic() + 60
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
+    return condition()
+
+
+def soon_gone(confined):
+    assert soon(lambda: not confined.is_alive())
 
 
 def test_below_what_is_required_nothing_begins(library, tmp_path):

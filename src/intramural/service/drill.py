@@ -21,7 +21,7 @@ from intramural.store import Reading
 
 STEPS_TO_REPEAT = 3
 """Steps since the newest checkpoint, so that there is something to compare."""
-MARK = "drill"
+MARK, ASKED = "drill", "drill-asked"
 
 
 def drill_job(ctx: Context, ref: str) -> DrillProgress | None:
@@ -42,7 +42,9 @@ def drill_job(ctx: Context, ref: str) -> DrillProgress | None:
         return None
     folder = ctx.runs / run.id
     if kept is None:
-        ctx.run_control.checkpoint(folder)
+        # asked for once: a second one would come later, and leave fewer steps to repeat than were counted from the first
+        if not (folder / ASKED).exists() and ctx.run_control.checkpoint(folder):
+            (folder / ASKED).touch(mode=0o600)
         return None
     if step["step"] < kept["step"] + STEPS_TO_REPEAT:
         return None

@@ -10,6 +10,7 @@ Loaded before every confined process: nothing is imported here that takes time.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the part of `signal` that needs no enumerations, which take long to load
 import marshal
 import os
 import sys
@@ -28,6 +29,8 @@ def main() -> None:
         os._exit(0)
     os.setsid()
     os.umask(0o077)
+    # who asks it to leave before it can is heard when it can: see `Supervisor.run`
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [_signal.SIGTERM])
     named = {control, ready, plan["output"], *plan["pass_fds"]}
     close_all_but(named)
     for descriptor in named:

@@ -42,6 +42,10 @@ class Held:
         """Where this side reaches the run directory."""
         self.disk: int | None = None
         """The run directory, held open: a spare's is renamed when it gets a run."""
+        self.room = 0
+        """The bytes that are free on its disk before the process begins."""
+        self.starter: int | None = None
+        """Whoever started it, where it is to end with them; the number may be another's once they are gone."""
         try:
             self._furnish(plan)
         except OSError:
@@ -52,7 +56,10 @@ class Held:
     def _furnish(self, plan: dict[str, Any]) -> None:
         if plan["disk"] is not None:
             self.disk = os.open(plan["disk"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self.room = free_bytes(self.disk)
             self.limits["disk"] = "supervisor"
+        if plan["starter"] is not None:
+            self.starter = os.pidfd_open(plan["starter"])
         self._limit_resources(plan)
         if self.namespaces:
             from intramural.walls.inside import prepare  # noqa: PLC0415 - loaded while bubblewrap starts, see `begin`
@@ -91,6 +98,12 @@ class Held:
                 file.write(ENDED_FIRST)
         except OSError:
             pass  # then the kernel chooses as ever
+
+
+def free_bytes(place: int) -> int:
+    """Return the bytes that an ordinary user may still write on the disk of an open folder."""
+    found = os.fstatvfs(place)
+    return found.f_bavail * found.f_frsize
 
 
 def _parent(pid: int) -> int:

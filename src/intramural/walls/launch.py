@@ -48,13 +48,15 @@ def launch(
     output: int | None = None,
     pass_fds: Sequence[int] = (),
     hold: bool = False,
+    ends_with_us: bool = False,
     swaps: Path = SWAPS,
 ) -> Confined:
     """
     Start *command* under *level*, in its run directory; return once it is there, before it begins when it is to *hold*.
 
     *output* takes what it prints (nowhere when not given); of this process's descriptors
-    it gets *pass_fds* and no other. *swaps* lists the machine's swap. Raises `Refused` below the level that the
+    it gets *pass_fds* and no other. With *ends_with_us* it ends when this process does, however that ends, and *folder*
+    goes with it; else it lives on. *swaps* lists the machine's swap. Raises `Refused` below the level that the
     confinement requires, `Unavailable` when the walls cannot be raised.
     """
     _check(confinement, level, pass_fds)
@@ -64,7 +66,7 @@ def launch(
         sink = output if output is not None else stack.enter_context(open(os.devnull, "wb")).fileno()
         plan = _plan(command, confinement, level, dict(environment or {}))
         plan |= {"folder": str(folder.resolve()), "output": sink, "pass_fds": list(pass_fds)}
-        plan |= {"swap_is_on": is_swap_on(swaps)}
+        plan |= {"swap_is_on": is_swap_on(swaps), "starter": os.getpid() if ends_with_us else None}
         if plan["linger"] and level is not Level.NAMESPACES:
             stack.callback(_remove_unless_started, folder, plan["run"])
         return _supervise(plan, folder, hold)

@@ -17,7 +17,7 @@ import socket
 from typing import Any
 
 from intramural.walls import kernel
-from intramural.walls.furnish import Held
+from intramural.walls.furnish import Held, free_bytes
 from intramural.walls.record import Record
 
 SWEEP_ROUNDS = 1000
@@ -58,11 +58,16 @@ class Supervisor:
                 _thread.start_new_thread(self._keep_output, (self._held.gate.said,))
                 if self._held.disk is not None:
                     _thread.start_new_thread(self._keep_disk, (self._held.disk, ended))
+                if self._held.starter is not None:
+                    _thread.start_new_thread(self._end_with, (self._held.starter, ended))
                 self._watch(ended, record)
         finally:
             self._finish(record)
             if self._plan["linger"]:
                 self._keep_run_directory()
+            starter = self._held.starter
+            if starter is not None and select.select([starter], [], [], 0)[0]:
+                remove(self._plan["folder"])  # with the receipt, which nobody is left to read
 
     def _released(self, control: int, ended: int) -> bool:
         """Wait for the word; the end of *control* without it, or of the process, is a no."""
@@ -113,15 +118,20 @@ class Supervisor:
 
     def _keep_disk(self, place: int, ended: int) -> None:
         """End the process before it fills the disk of its run directory, or when that is removed; runs in its own thread."""
-        room = _free(place)
+        room = self._held.room  # from before the process began: it may have filled much of it by now
         reserve = min(DISK_RESERVE_BYTES, room // DISK_SHARE)
         soonest, latest = DISK_SECONDS
         while not select.select([ended], [], [], min(latest, max(soonest, (room - reserve) / DISK_BYTES_PER_SECOND)))[0]:
-            gone, room = os.fstat(place).st_nlink == 0, _free(place)
+            gone, room = os.fstat(place).st_nlink == 0, free_bytes(place)
             if gone or room < reserve:
                 self._stopped_for = None if gone else DISK
                 self._kill()
                 return
+
+    def _end_with(self, starter: int, ended: int) -> None:
+        """End the process when whoever started it has ended; runs in its own thread."""
+        if starter in select.select([starter, ended], [], [])[0]:
+            self._kill()
 
     def _around_proxy(self) -> int | None:
         """Return how many packets and connections found no way out of the run's own network."""
@@ -161,17 +171,18 @@ class Supervisor:
                     os.waitpid(int(orphan), 0)
 
     def _keep_run_directory(self) -> None:
-        """Hold the run directory in memory until someone has taken what is in it."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        """Hold the run directory in memory until someone has taken what is in it, or nobody is left who would."""
+        told, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(tell)
+        starter = self._held.starter
         if not self._told_to_leave:
-            signal.sigwait([signal.SIGTERM])
+            select.select([told] if starter is None else [told, starter], [], [])
         if not self._held.namespaces:
-            import shutil  # noqa: PLC0415 - only where a machine's own folder stands in for a namespace's
-
-            shutil.rmtree(self._plan["run"], ignore_errors=True)
+            remove(self._plan["run"])
 
 
-def _free(place: int) -> int:
-    """Return the bytes that an ordinary user may still write on the disk of an open folder."""
-    found = os.fstatvfs(place)
-    return found.f_bavail * found.f_frsize
+def remove(folder: str) -> None:
+    """Remove a folder with everything in it, as far as that goes."""
+    import shutil  # noqa: PLC0415 - it takes long to load, and few need it
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -50,6 +50,8 @@ def worker(
     """
     Run `python -m MODULE ARGUMENTS` within walls for as long as the block lasts; whatever of it still runs then is killed.
 
+    So it is where this process is killed in the block.
+
     *level* is by default as firm as this machine can; below *required* `Refused` is raised.
     Without *run_directory* it has one in memory, gone at the end; of its own one it may only
     read what is *kept*. *output* takes what it prints. *hidden* is a folder that the libraries
@@ -69,7 +71,14 @@ def worker(
     with tempfile.TemporaryDirectory(prefix="intramural-walls-", ignore_cleanup_errors=True) as folder:
         firmness = machine_level() if level is None else level
         confined = launch(
-            command, wish, folder=Path(folder), level=firmness, environment=known, output=output, pass_fds=pass_fds
+            command,
+            wish,
+            folder=Path(folder),
+            level=firmness,
+            environment=known,
+            output=output,
+            pass_fds=pass_fds,
+            ends_with_us=True,
         )
         try:
             yield confined

@@ -6,6 +6,7 @@ Each command is a process of its own, started as a shell would; those that do no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -245,13 +246,13 @@ class Story(Caller):
         """Kill a command that adds data while it works: at once, and so that it would dump its memory."""
         for number in (signal.SIGKILL, signal.SIGABRT):
             words = ["data", "add", str(self._given.many), "--name", "many"]
-            before = set(self.home.glob("work/*/*.jsonl"))  # of the command that was killed before
+            before = rows_being_read(self.home)  # of the command that was killed before
             with subprocess.Popen(
                 command_of(words), cwd=self._here, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:
                 until = time.monotonic() + MOST_SECONDS
                 while process.poll() is None and time.monotonic() < until:
-                    if any(path.stat().st_size for path in {*self.home.glob("work/*/*.jsonl")} - before):
+                    if rows_being_read(self.home) - before:
                         break
                     time.sleep(0.005)
                 process.send_signal(number)
@@ -265,6 +266,16 @@ class Story(Caller):
         self.call("data", "shred", "counted", "--yes", code=2)
         self.call("data", "shred", "rows", "--yes")
         self.call("data", "sample", "rows", code=2)
+
+
+def rows_being_read(home: Path) -> set[Path]:
+    """Return the files that commands write the rows into which they add; those of a killed one go when the next begins."""
+    found = set()
+    for folder, _, names in os.walk(home / "work"):
+        for path in (Path(folder, name) for name in names if name.endswith(".jsonl")):
+            with contextlib.suppress(FileNotFoundError):
+                found |= {path} if path.stat().st_size else set()
+    return found
 
 
 def _has_account() -> bool:
