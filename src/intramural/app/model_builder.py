@@ -75,7 +75,7 @@ class ProcessModelBuilder:
         request = _request(source)
         with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as work:
             place = Path(work)
-            (place / WHEELS).mkdir()
+            (place / WHEELS).mkdir(mode=0o700)
             about = {"source": "random" if source.starter else "folder", "licence": "Apache-2.0" if source.starter else None}
             if request["source"] in {"hub", "starter"}:
                 fetched = {**request, "endpoint": self._hub_endpoint, "target": str(_fetch_into(request, target, place))}
