@@ -2,7 +2,7 @@
 
 from run_world import end_processes
 
-from conftest import Platform
+from command_world import Platform
 from disks import a_failing_disk
 from intramural.intake.made_tickets import write_tickets
 from intramural.walls.processes import Process

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -312,7 +312,8 @@ def test_pressed_at_random_it_ends_and_leaves_a_home_that_takes_the_same_rows(ad
         time.sleep(chance.uniform(0, takes))
         for _ in range(chance.choice([1, 2, 3])):
             # As a terminal does, which tells the whole group; or as a program that tells this process.
-            os.killpg(process.pid, signal.SIGINT) if chance.random() < 0.5 else process.send_signal(signal.SIGINT)
+            with suppress(ProcessLookupError):  # it has ended
+                os.killpg(process.pid, signal.SIGINT) if chance.random() < 0.5 else process.send_signal(signal.SIGINT)
             time.sleep(chance.choice([0, 0.1]))
         out, said = process.communicate(timeout=LONG)
         ending = (process.returncode, said.strip().splitlines()[-1:])
