@@ -14,5 +14,5 @@ def process_of(run_folder: Path) -> Process | None:
     state = run_folder.parent.parent / "walls" / run_folder.name / "walls.json"
     try:
         return Process(**json.loads(state.read_text())["job"])
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # or damaged: see `walls.confined.adopt`
         return Process.read(run_folder / PID_FILE)

@@ -60,6 +60,8 @@ def stage_run(ctx: Context, claim: Claim, run_folder: Path, sealing: Sealing) ->
         partial = run_folder / f".{SPEC_FILE}"
         with open(partial, "w", encoding="utf-8", opener=_private) as file:
             file.write(_workload(claim, data, sealing).model_dump_json())
+            file.flush()
+            os.fsync(file.fileno())  # whole even where the machine goes down now
         partial.rename(run_folder / SPEC_FILE)
 
 

@@ -88,10 +88,14 @@ class Confined:
 
 
 def adopt(folder: Path) -> Confined:
-    """Return the process whose supervisor keeps *folder*, alive or not. Raises `NotFound`."""
+    """
+    Return the process whose supervisor keeps *folder*, alive or not. Raises `NotFound`.
+
+    So it does where what says who runs is damaged: it is written whole while its process lives, so the machine went down.
+    """
     try:
         state = json.loads((folder / STATE).read_text())
-    except FileNotFoundError:
+        job, first, supervisor = (Process(**state[name]) for name in ("job", "first", "supervisor"))
+        return Confined(folder, Level(state["level"]), job, first, supervisor, Path(state["run"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         raise NotFound("No process was started on this folder.", hint="Start one with `launch`.") from None
-    job, first, supervisor = (Process(**state[name]) for name in ("job", "first", "supervisor"))
-    return Confined(folder, Level(state["level"]), job, first, supervisor, Path(state["run"]))

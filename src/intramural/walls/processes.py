@@ -34,12 +34,12 @@ class Process:
 
     @classmethod
     def read(cls, path: Path) -> Process | None:
-        """Return the process that a `pid.json` names, or nothing when there is no such file."""
+        """Return the process that a `pid.json` names; nothing without such a file, or where the machine went down over it."""
         try:
             document = json.loads(path.read_text())
-        except FileNotFoundError:
+            return cls(int(document["pid"]), int(document["start_time"]), str(document["boot_id"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return cls(int(document["pid"]), int(document["start_time"]), str(document["boot_id"]))
 
     def is_alive(self) -> bool:
         """Tell whether it still works; one that ended and was not waited for does not."""

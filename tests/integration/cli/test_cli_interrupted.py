@@ -317,7 +317,8 @@ def test_pressed_at_random_it_ends_and_leaves_a_home_that_takes_the_same_rows(ad
             time.sleep(chance.choice([0, 0.1]))
         out, said = process.communicate(timeout=LONG)
         ending = (process.returncode, said.strip().splitlines()[-1:])
-        assert ending == (130, ["Interrupted."]) or (process.returncode == 0 and "training" in out)
+        # Python itself is killed by one that comes in its last moments, when the answer has been given.
+        assert ending == (130, ["Interrupted."]) or (process.returncode in {0, -signal.SIGINT} and "training" in out)
         assert "Traceback" not in said
         assert [each.name for each in (tmp_path / "home").glob("work/*") if each.name != ".lock"] == []
 

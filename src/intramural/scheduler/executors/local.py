@@ -302,6 +302,6 @@ def _write_beside(path: Path, document: Mapping[str, Any]) -> None:
 def _read_end(path: Path) -> Status | None:
     try:
         document = json.loads(path.read_text())
-    except FileNotFoundError:
+        return Status(phase=Phase.ENDED, exit_code=document.get("code"), signal=document.get("signal"))
+    except (FileNotFoundError, ValueError, AttributeError):  # or the machine went down over it
         return None
-    return Status(phase=Phase.ENDED, exit_code=document.get("code"), signal=document.get("signal"))
