@@ -16,7 +16,7 @@ from intramural.cli.removing import remove_dataset
 from intramural.cli.scanning import scan
 from intramural.cli.session import connect
 from intramural.cli.shredding import certificate, shred
-from intramural.cli.sources import FORMATS, absolute_names, called, mapping_option, pairs_of, piped
+from intramural.cli.sources import absolute_names, called, format_option, mapping_option, pairs_of, piped
 from intramural.cli.tracing import trace
 from intramural.pages.words import count, short_digest, size
 
@@ -39,14 +39,7 @@ data.add_command(redact)
 @data.command()
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--name", required=True, help="What people will call it, such as tickets/2026-11.")
-@click.option(
-    "--format",
-    "source_format",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="What a row looks like; auto tells from the first.",
-)
+@format_option
 @mapping_option
 @click.option("--holdout", type=click.Path(path_type=Path), help="A file or a folder that is the whole hold-out.")
 @click.option(

@@ -13,7 +13,7 @@ from intramural.cli.findings import print_findings, screening_options, treatment
 from intramural.cli.output import facts, json_option, printable_lines, table, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
-from intramural.cli.sources import FORMATS, PIPED, absolute_names, called, mapping_option, pairs_of, piped
+from intramural.cli.sources import PIPED, absolute_names, called, format_option, mapping_option, pairs_of, piped
 from intramural.pages.words import count
 
 if TYPE_CHECKING:
@@ -26,14 +26,7 @@ CLASSES = ["public", "internal", "confidential", "restricted"]
 @click.command()
 @click.argument("sources", metavar="SOURCE...|DATA", nargs=-1)
 @click.option("--sample", type=click.Path(path_type=Path), help="A labelled file: print precision and recall on it instead.")
-@click.option(
-    "--format",
-    "source_format",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="What a row of a file looks like; auto tells from the first.",
-)
+@format_option
 @mapping_option
 @click.option(
     "--class",

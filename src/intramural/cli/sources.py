@@ -14,6 +14,13 @@ FORMATS = ["auto", "chat", "prompt-completion", "alpaca", "sharegpt", "preferenc
 PIPED = "-"
 
 
+def format_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option that says what rows look like."""
+    words = "What a row looks like; auto tells from the first."
+    kind = click.Choice(FORMATS)
+    return click.option("--format", "source_format", type=kind, default="auto", show_default=True, help=words)(command)
+
+
 def mapping_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add the option that names fields."""
     words = "Name a field, such as prompt=question; may be repeated."

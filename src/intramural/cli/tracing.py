@@ -10,7 +10,7 @@ import click
 from intramural.cli.output import facts, in_colour, json_option, note, write_json
 from intramural.cli.progress import counting
 from intramural.cli.session import connect
-from intramural.cli.sources import FORMATS, mapping_option, pairs_of
+from intramural.cli.sources import format_option, mapping_option, pairs_of
 from intramural.pages.words import count
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ MOST_SHOWN = 12
 @click.option(
     "--rows", "file", type=click.Path(path_type=Path), required=True, help="A file of rows, as `data add` takes them."
 )
-@click.option(
-    "--format",
-    "source_format",
-    type=click.Choice(FORMATS),
-    default="auto",
-    show_default=True,
-    help="What a row looks like; auto tells from the first.",
-)
+@format_option
 @mapping_option
 @json_option
 def trace(file: Path, source_format: str, mapping: tuple[str, ...], as_json: bool) -> None:

@@ -53,7 +53,10 @@ class TrailFacts:
             case Action.APPROVAL_WITHDRAW:
                 self.withdrawn[entry["target"]] = seq
             case Action.AUDIT_VERIFY if "rows_accepted" in entry.get("detail", {}):
-                self.__init__(self.project)  # type: ignore[misc]  # an owner answered for the tables as they stood
+                # an owner answered for the tables as they stood
+                self.quarantined.clear()
+                self.withdrawn.clear()
+                self.policy = None
 
     def check(self, quarantined: Iterable[str], counting: Iterable[str], policy: Digest | None) -> None:
         """
